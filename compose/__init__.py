@@ -1,0 +1,1 @@
+"""How the project is run for real: demo data and the demo runner."""

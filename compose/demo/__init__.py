@@ -1,0 +1,1 @@
+"""The demo: a small made-up city and the program that shows it."""

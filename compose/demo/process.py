@@ -1,0 +1,111 @@
+"""One program as a process of its own: started, found healthy, stopped. Which programs make a city is launch.py."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+ROOT = Path(__file__).resolve().parents[2]
+START_SECONDS = 60.0
+_given_ports: set[int] = set()
+
+
+class LaunchFailed(Exception):
+    """A process did not start or ended; the text holds the end of its log."""
+
+
+@dataclass(slots=True)
+class Process:
+    """One running program and where it can be reached."""
+
+    name: str
+    url: str
+    folder: Path
+    command: Sequence[str]
+    environment: Mapping[str, str]
+    popen: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int:
+        """The process id; LaunchFailed when it does not run."""
+        if self.popen is None:
+            raise LaunchFailed(f"{self.name} is not running")
+        return self.popen.pid
+
+    @property
+    def log(self) -> Path:
+        """Standard output and error of the process."""
+        return self.folder / "log.txt"
+
+    def start(self) -> None:
+        """Start it; returns when /health answers."""
+        with self.log.open("ab") as log:
+            # A group of its own: Ctrl-C in a terminal is for whoever started the city, who then stops it in order.
+            self.popen = subprocess.Popen(
+                self.command,
+                stdout=log,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
+                cwd=ROOT,
+                env=dict(self.environment),
+                process_group=0,
+            )
+        wait_for(f"{self.name} to start", lambda: self.alive() and healthy(self.url) is not None)
+
+    def alive(self) -> bool:
+        """Whether it runs; LaunchFailed with its last lines when it ended by itself."""
+        if self.popen is not None and self.popen.poll() is not None:
+            tail = self.log.read_text(errors="replace")[-2_000:]
+            raise LaunchFailed(f"{self.name} ended with {self.popen.returncode}:\n{tail}")
+        return self.popen is not None
+
+    def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
+        """End it and wait."""
+        if self.popen is None:
+            return
+        if self.popen.poll() is None:
+            self.popen.send_signal(signal.SIGCONT)
+            self.popen.send_signal(how)
+            try:
+                self.popen.wait(10)
+            except subprocess.TimeoutExpired:
+                self.popen.kill()
+                self.popen.wait(10)
+        self.popen = None
+
+
+def free_port() -> int:
+    """A port nobody listens on now and that was not handed out before."""
+    while True:
+        with socket.socket() as s:
+            s.bind(("127.0.0.1", 0))
+            port = int(s.getsockname()[1])
+        if port not in _given_ports:
+            _given_ports.add(port)
+            return port
+
+
+def healthy(url: str) -> dict[str, Any] | None:
+    """What /health says, or None."""
+    try:
+        answer = httpx.get(f"{url}/health", timeout=2, trust_env=False)
+    except httpx.HTTPError:
+        return None
+    return answer.json() if answer.status_code == 200 else None
+
+
+def wait_for(what: str, ready: Callable[[], bool], seconds: float = START_SECONDS) -> None:
+    """Poll until ready; LaunchFailed after the limit."""
+    end = time.monotonic() + seconds
+    while not ready():
+        if time.monotonic() > end:
+            raise LaunchFailed(f"waited {seconds:.0f} s for {what}")
+        time.sleep(0.1)

@@ -1,0 +1,1 @@
+"""Ask many, answer once. Never imports the node agent."""

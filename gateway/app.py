@@ -1,0 +1,144 @@
+"""Wiring: the gateway's parts, its Starlette routes and their lifetime. The only place where things meet."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import UTC, datetime
+
+import httpx
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request as HttpRequest
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from gateway.access.callers import Authenticator, Unauthenticated
+from gateway.access.grants import GrantStore
+from gateway.access.issuer import demo_trust
+from gateway.errors import SettingsInvalid
+from gateway.graph import GatewayContext, city_schema
+from gateway.history import History
+from gateway.identity import load_city_key
+from gateway.keys import load_signing_key
+from gateway.locator import SqliteLocator
+from gateway.node_routes import node_routes
+from gateway.registry import Registry
+from gateway.settings import Settings
+from gateway.store.engine import Store, open_store
+from gateway.store.migrate import prepare
+from gateway.transport import TRANSPORTS
+from schema.execution import Executor, Result
+from schema.messages import PublicKey
+from schema.over_http import HttpRefusal, answer, media_type, read_get, read_post, refused
+
+MAX_REQUEST_BYTES = 1_048_576
+
+
+class Endpoint:
+    """POST and GET /graphql."""
+
+    def __init__(self, executor: Executor, authenticator: Authenticator, history: History) -> None:
+        self.executor, self.authenticator, self.history = executor, authenticator, history
+
+    async def answer(self, http: HttpRequest) -> Response:
+        """One GraphQL request over HTTP."""
+        headers = http.headers
+        try:
+            media = media_type(headers.get("accept"))
+            caller = await self.authenticator.authenticate(headers.get("authorization"))
+            by_post = http.method == "POST"
+            request = read_post(headers.get("content-type"), await body_of(http)) if by_post else read_get(http.query_params)
+        except Unauthenticated as error:
+            refusal = HttpRefusal(401, error.code, f"{error.vi}. {error.en}.")
+            return _response(refused(refusal), {"www-authenticate": 'Bearer realm="hanoi-health-graph"'})
+        except HttpRefusal as refusal:
+            return _response(refused(refusal))
+        document = self.executor.document(request.query)
+        context = GatewayContext(caller, request, document, by_post, self.history, {})
+        result = await self.executor.run(request, context, queries_only=not by_post)
+        if context.extensions:
+            result = Result(result.data, result.errors, result.request_error, context.extensions)
+        return _response(answer(result, media))
+
+
+async def body_of(http: HttpRequest) -> bytes:
+    """The request body, at most MAX_REQUEST_BYTES."""
+    body = b""
+    async for part in http.stream():
+        body += part
+        if len(body) > MAX_REQUEST_BYTES:
+            raise HttpRefusal(413, "REQUEST_TOO_LARGE", f"A request may have {MAX_REQUEST_BYTES} bytes.")
+    return body
+
+
+def _response(made: object, headers: dict[str, str] | None = None) -> Response:
+    return Response(made.body, made.status, headers, made.content_type)  # type: ignore[attr-defined]
+
+
+def make_history(settings: Settings, store: Store, registry: Registry) -> History:
+    """The query pipeline over this store."""
+    if store.path is None:
+        raise SettingsInvalid(
+            "Cổng chưa chạy trên PostgreSQL; dùng SQLite", "the gateway does not run on PostgreSQL yet; use SQLite"
+        )
+    return History(
+        settings=settings,
+        registry=registry,
+        locator=SqliteLocator(store.path),
+        grants=GrantStore(store, time.time),
+        city_key=load_city_key(settings.city_key_file, settings.city_key_version, settings.demo_mode),
+        signing_key=load_signing_key(settings.signing_key_file, settings.demo_mode),
+        transport=TRANSPORTS[settings.transport](settings.max_connections_per_node),
+    )
+
+
+def create_app(settings: Settings) -> Starlette:
+    """The ASGI application."""
+    store = open_store(settings)
+    registry = Registry(store, settings.registry_fresh_seconds)
+    history = make_history(settings, store, registry)
+
+    def now() -> datetime:
+        return datetime.now(UTC)
+
+    issuers = [*settings.issuers, *([demo_trust(settings.data_folder)] if settings.demo_mode else [])]
+    client = httpx.AsyncClient(timeout=10)
+    endpoint = Endpoint(Executor(city_schema()), Authenticator(issuers, settings.demo_mode, time.time, client), history)
+    public = PublicKey.of(history.signing_key.public_key())
+
+    async def health(_: HttpRequest) -> Response:
+        city = await registry.snapshot()
+        return JSONResponse({"status": "ok", "facilities": len(city.facilities), "nodes": len(city.nodes)})
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        await prepare(store)
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(store.close)
+            stack.push_async_callback(client.aclose)
+            stack.push_async_callback(history.transport.close)
+            yield
+
+    return Starlette(
+        routes=[
+            Route("/graphql", endpoint.answer, methods=["GET", "POST"]),
+            Route("/health", health),
+            *node_routes(store, registry, history.city_key, public, settings, now),
+        ],
+        lifespan=lifespan,
+    )
+
+
+def serve(settings: Settings) -> None:
+    """Run until told to stop. uvicorn's access log stays off: it would write query strings."""
+    uvicorn.run(
+        create_app(settings),
+        host=settings.listen_host,
+        port=settings.listen_port,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        date_header=False,
+    )

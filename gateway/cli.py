@@ -1,0 +1,170 @@
+"""The command `city-gateway`: keys, facilities, invitations, and starting the server. What they mean is elsewhere."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import os
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import typer
+from sqlalchemy import select
+
+from gateway import enrolment, registry
+from gateway.access import issuer
+from gateway.errors import ClientError, GatewayError
+from gateway.identity import create_city_key, load_city_key
+from gateway.keys import create_signing_key, load_signing_key
+from gateway.settings import CONFIG_VARIABLE, Settings, load_settings
+from gateway.store.engine import Store, open_store
+from gateway.store.migrate import prepare
+from gateway.store.tables import NODE, NODE_POSITION
+
+T = TypeVar("T")
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, help="Cổng truy vấn của thành phố. The city's query gateway."
+)
+key = typer.Typer(no_args_is_help=True, help="Khoá. Keys.")
+facility = typer.Typer(no_args_is_help=True, help="Cơ sở khám chữa bệnh. Facilities.")
+nodes = typer.Typer(no_args_is_help=True, help="Nút tại cơ sở. Node agents.")
+app.add_typer(key, name="key")
+app.add_typer(facility, name="facility")
+app.add_typer(nodes, name="nodes")
+app.add_typer(issuer.app, name="token")
+
+
+@app.callback()
+def configure(
+    config: Annotated[
+        Path | None, typer.Option(help="Tệp cấu hình TOML. Settings file.", envvar=CONFIG_VARIABLE)
+    ] = None,
+) -> None:
+    """Every command reads the same settings."""
+    if config is not None:
+        os.environ[CONFIG_VARIABLE] = str(config)
+
+
+def _with_store(work: Callable[[Store, Settings], Awaitable[T]]) -> T:
+    settings = load_settings()
+
+    async def run() -> T:
+        store = open_store(settings)
+        try:
+            await prepare(store)
+            return await work(store, settings)
+        finally:
+            await store.close()
+
+    return asyncio.run(run())
+
+
+@app.command()
+def init() -> None:
+    """Tạo khoá thành phố, khoá ký và cơ sở dữ liệu. Makes the keys and the database; keeps what exists."""
+    settings = load_settings()
+    for path, create in (
+        (settings.city_key_file, create_city_key),
+        (settings.signing_key_file, create_signing_key),
+    ):
+        if not path.exists():
+            create(path)
+            typer.echo(f"Đã tạo {path} / made {path}")
+    load_signing_key(settings.signing_key_file, settings.demo_mode)
+
+    async def nothing_more(_store: Store, _settings: Settings) -> None:
+        return None
+
+    _with_store(nothing_more)
+    show_fingerprint()
+
+
+@key.command("show-fingerprint")
+def show_fingerprint() -> None:
+    """Dấu vân tay của khoá thành phố, để so hai bản sao. Compares two copies of the city key; tells nothing of it."""
+    settings = load_settings()
+    city_key = load_city_key(settings.city_key_file, settings.city_key_version, settings.demo_mode)
+    typer.echo(city_key.fingerprint())
+
+
+@facility.command("add")
+def facility_add(code: str, name: str) -> None:
+    """Đăng ký một cơ sở (MA_CSKCB). Registers a facility; from now on every ledger counts it."""
+    if len(code) != 5 or not code.isascii() or not code.isalnum() or code != code.upper():
+        raise typer.BadParameter("MA_CSKCB có 5 chữ số hoặc chữ hoa / is 5 digits or capital letters")
+    _with_store(lambda store, _: registry.register_facility(store, code, name, datetime.now(UTC)))
+
+
+@nodes.command("invite")
+def nodes_invite(
+    facility: Annotated[
+        list[str], typer.Option(help="MA_CSKCB; nhiều lần được. May be given several times.")
+    ],
+) -> None:
+    """In mã ghi danh dùng một lần. Prints a one-time code, which is shown only now."""
+
+    async def work(store: Store, settings: Settings) -> str:
+        return await enrolment.invite(store, facility, datetime.now(UTC), settings.invitation_days)
+
+    typer.echo(_with_store(work))
+
+
+@nodes.command("list")
+def nodes_list() -> None:
+    """Các nút, cơ sở, vị trí đồng bộ. Nodes with their facilities and how far each was synced."""
+
+    async def work(store: Store, _settings: Settings) -> tuple[registry.City, dict[str, Any]]:
+        async with store.reading() as connection:
+            positions = await connection.execute(
+                select(NODE.c.id, NODE_POSITION.c.accepted).join(
+                    NODE_POSITION, NODE_POSITION.c.node == NODE.c.pk
+                )
+            )
+            accepted = {row.id: row.accepted for row in positions}
+        return await registry.read_city(store), accepted
+
+    city, accepted = _with_store(work)
+    for node in city.nodes.values():
+        state = "REVOKED" if node.revoked else "ENROLLED"
+        typer.echo(
+            f"{node.id}  {state}  {node.url}  contract {node.contract_version}  position {accepted.get(node.id, 0)}"
+        )
+    for f in city.facilities.values():
+        synced = f.synced_at.isoformat(timespec="seconds") if f.synced_at else "-"
+        lagging = "LAGGING" if f.lagging else "-"
+        typer.echo(f"  {f.code}  {f.name}  {f.node_id or 'NOT_CONNECTED'}  synced {synced}  {lagging}")
+
+
+@nodes.command("revoke")
+def nodes_revoke(node_id: str) -> None:
+    """Thu hồi một nút. Refuses a node from its next message on; its facilities stay in every ledger."""
+    if not _with_store(lambda store, _: enrolment.revoke(store, node_id, datetime.now(UTC))):
+        typer.echo(f"Không có nút {node_id} đang hoạt động / no active node {node_id}", err=True)
+        raise typer.Exit(1)
+
+
+@app.command()
+def serve() -> None:
+    """Chạy cổng. Starts the server."""
+    importlib.import_module("gateway.app").serve(load_settings())
+
+
+@app.command()
+def sdl() -> None:
+    """In lược đồ GraphQL. Prints the schema."""
+    typer.echo(importlib.import_module("gateway.graph").sdl())
+
+
+def main() -> None:
+    """Runs a command; an error of ours becomes two lines on standard error and exit code 1, never a traceback."""
+    try:
+        app()
+    except GatewayError as error:
+        typer.echo(f"{error.code}: {error.vi}\n{error.code}: {error.en}", err=True)
+        raise SystemExit(2 if isinstance(error, ClientError) else 1) from None
+
+
+if __name__ == "__main__":
+    main()

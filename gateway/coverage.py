@@ -1,0 +1,266 @@
+"""The ledger: computed from plan x results, never from errors somebody happened to catch (DESIGN 6). Pure; the clock is passed in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from gateway import advice
+from gateway.plan import QueryPlan, cannot_hold
+from gateway.registry import City
+from gateway.scatter import NodeResult
+from gateway.subquery import SubQuery
+from schema.coverage import Completeness, Outcome, StatementStatus
+from schema.elements import RecordKind
+
+SOUND = frozenset({Outcome.ANSWERED, Outcome.EMPTY, Outcome.NOT_HELD, Outcome.NOT_ASKED})
+_RANK = {outcome: rank for rank, outcome in enumerate(Outcome)}
+
+KindLines = tuple[tuple[RecordKind, Outcome, str | None, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One facility's line, before texts."""
+
+    facility: str
+    outcome: Outcome
+    reason: str | None
+    kinds: KindLines = ()
+    failed_items: int = 0
+    took_ms: int | None = None
+    as_of: str | None = None
+    lag_seconds: int | None = None
+
+    @property
+    def sound(self) -> bool:
+        """Nothing of this located facility is known to be missing."""
+        return self.outcome in SOUND and not self.failed_items
+
+    @property
+    def records(self) -> int:
+        """Source records this facility sent for this page."""
+        return sum(count for *_, count in self.kinds)
+
+
+@dataclass(frozen=True, slots=True)
+class Assessment:
+    """The ledger as values: located lines, lines of facilities that are behind, and the whole's completeness."""
+
+    completeness: Completeness
+    located: tuple[Line, ...]
+    behind: tuple[Line, ...]
+    registered: int
+    connected: int
+    current: int
+
+
+def assess(
+    plan: QueryPlan,
+    results: Iterable[NodeResult],
+    city: City,
+    subquery: SubQuery,
+    now: datetime,
+    fresh_seconds: float,
+) -> Assessment:
+    """Every located facility has exactly one line; so has every registered one whose locator is not current."""
+    lines: dict[str, list[Line]] = {}
+    for skipped in plan.skipped:
+        kinds = tuple((k, skipped.outcome, skipped.reason, 0) for k in plan.kinds)
+        lines.setdefault(skipped.facility, []).append(
+            Line(skipped.facility, skipped.outcome, skipped.reason, kinds)
+        )
+    for result in results:
+        for number, target in enumerate(result.request.targets):
+            line = _line(plan, result, number, target.facility, city, subquery)
+            lines.setdefault(target.facility, []).append(line)
+    located = tuple(_joined(lines[code]) for code in sorted(lines))
+    behind = tuple(
+        Line(state.code, Outcome.LOCATOR_BEHIND, "NOT_CONNECTED" if state.node_id is None else "SYNC_BEHIND")
+        for state in city.facilities.values()
+        if not _current(state.synced_at, now, fresh_seconds)
+    )
+    silent = any(s.lagging for s in city.facilities.values() if s.node_id is not None)
+    completeness = Completeness.COMPLETE
+    if behind or silent or not located:
+        completeness = Completeness.UNCERTAIN
+    if any(not line.sound for line in located):
+        completeness = Completeness.INCOMPLETE
+    connected = sum(state.node_id is not None for state in city.facilities.values())
+    registered = len(city.facilities)
+    return Assessment(completeness, located, behind, registered, connected, registered - len(behind))
+
+
+def _current(synced_at: datetime | None, now: datetime, fresh_seconds: float) -> bool:
+    return synced_at is not None and (now - synced_at).total_seconds() <= fresh_seconds
+
+
+def _line(
+    plan: QueryPlan, result: NodeResult, number: int, facility: str, city: City, subquery: SubQuery
+) -> Line:
+    if result.outcome is not Outcome.ANSWERED:
+        failed: KindLines = tuple((k, result.outcome, result.reason, 0) for k in plan.kinds)
+        return Line(facility, result.outcome, result.reason, failed, took_ms=result.took_ms)
+    entity = result.entities[number]
+    counts = _counts(subquery, entity)
+    lagging = entity.ledger.lagging
+    kinds: KindLines = tuple(
+        (
+            kind,
+            *_kind_outcome(plan, kind, cannot_hold(city, facility, kind), lagging, counts.get(kind, 0)),
+            counts.get(kind, 0),
+        )
+        for kind in plan.kinds
+    )
+    own = [outcome for _, outcome, _, _ in kinds]
+    outcome: Outcome
+    reason: str | None
+    if lagging:
+        outcome, reason = Outcome.LAGGING, "FEED_SILENT"
+    elif any(o is Outcome.ANSWERED for o in own):
+        outcome, reason = Outcome.ANSWERED, None
+    else:
+        outcome, reason = (
+            (Outcome.NOT_HELD if own and all(o is Outcome.NOT_HELD for o in own) else Outcome.EMPTY),
+            None,
+        )
+    if entity.ledger.failedItems:
+        reason = "FAILED_ITEMS"
+    return Line(
+        facility,
+        outcome,
+        reason,
+        kinds,
+        entity.ledger.failedItems,
+        result.took_ms,
+        entity.ledger.asOf,
+        entity.ledger.feedLagSeconds,
+    )
+
+
+def _kind_outcome(
+    plan: QueryPlan, kind: RecordKind, unheld: bool, lagging: bool, count: int
+) -> tuple[Outcome, str | None]:
+    if kind in plan.not_permitted:
+        return Outcome.NOT_ASKED, "NOT_PERMITTED"
+    if unheld:
+        return Outcome.NOT_HELD, None
+    if lagging:
+        return Outcome.LAGGING, "FEED_SILENT"
+    return (Outcome.ANSWERED, None) if count else (Outcome.EMPTY, None)
+
+
+def _counts(subquery: SubQuery, entity: Any) -> dict[RecordKind, int]:
+    counts: dict[RecordKind, int] = {}
+    for connection in subquery.connections:
+        for edge in getattr(entity, connection.part).edges:
+            kind = connection.kind or RecordKind(edge.kind)
+            counts[kind] = counts.get(kind, 0) + 1
+    if "allergyStatus" in subquery.probes and not any(
+        c.kind is RecordKind.ALLERGY_INTOLERANCE for c in subquery.connections
+    ):
+        counts[RecordKind.ALLERGY_INTOLERANCE] = max(
+            counts.get(RecordKind.ALLERGY_INTOLERANCE, 0), len(entity.probe.edges)
+        )
+    if "medicationStatus" in subquery.probes:
+        for kind, name in ((RecordKind.PRESCRIPTION, "m0"), (RecordKind.MEDICATION_ADMINISTRATION, "m1")):
+            counts[kind] = max(counts.get(kind, 0), len(getattr(entity, name).edges))
+    return counts
+
+
+def _joined(lines: list[Line]) -> Line:
+    """One line a facility: several patient rows there count together, and the worst outcome speaks for all."""
+    if len(lines) == 1:
+        return lines[0]
+    worst = max(lines, key=lambda line: _RANK[line.outcome])
+    if worst.outcome is Outcome.EMPTY:
+        worst = next((line for line in lines if line.outcome is Outcome.ANSWERED), worst)
+    kinds: dict[RecordKind, tuple[Outcome, str | None, int]] = {}
+    for kind, outcome, reason, count in (k for line in lines for k in line.kinds):
+        old = kinds.get(kind, (Outcome.EMPTY, None, 0))
+        bad = max(
+            ((outcome, reason), old[:2]), key=lambda o: _RANK[o[0]] if o[0] is not Outcome.EMPTY else -1
+        )
+        kinds[kind] = (*bad, old[2] + count)
+    return Line(
+        worst.facility,
+        worst.outcome,
+        worst.reason or next((line.reason for line in lines if line.reason), None),
+        tuple((kind, *rest) for kind, rest in kinds.items()),
+        sum(line.failed_items for line in lines),
+        max((line.took_ms for line in lines if line.took_ms is not None), default=None),
+        worst.as_of,
+        worst.lag_seconds,
+    )
+
+
+def statement_status(
+    assessment: Assessment, kinds: frozenset[RecordKind], recorded: bool, stated_none: bool
+) -> StatementStatus:
+    """What may be said of allergies or medicines (DESIGN 6, safe empties).
+
+    A statement of none counts only while every located facility that can hold the kind has answered soundly: the one
+    that is missing may know better.
+    """
+    if recorded:
+        return StatementStatus.RECORDED
+    outcomes = [(k, o) for line in assessment.located for k, o, _, _ in line.kinds if k in kinds]
+    broken = [line for line in assessment.located if not line.sound]
+    permitted = all(o is not Outcome.NOT_ASKED for _, o in outcomes)
+    if broken or not assessment.located or not permitted or any(o not in SOUND for _, o in outcomes):
+        return StatementStatus.UNKNOWN
+    if stated_none:
+        return StatementStatus.STATED_NONE
+    held = all(o in (Outcome.EMPTY, Outcome.ANSWERED) for _, o in outcomes)
+    return (
+        StatementStatus.NOT_RECORDED
+        if held and assessment.completeness is Completeness.COMPLETE
+        else StatementStatus.UNKNOWN
+    )
+
+
+def as_value(assessment: Assessment, city: City, notices: list[advice.Text]) -> Mapping[str, Any]:
+    """The Coverage of an answer by GraphQL names, texts bilingual; gateway/shape.py cuts it to the client's selection."""
+    lines = [
+        *assessment.located,
+        *(b for b in assessment.behind if b.facility not in {x.facility for x in assessment.located}),
+    ]
+    summary = advice.SUMMARY[assessment.completeness] if assessment.located else advice.NONE_LOCATED
+    return {
+        "completeness": assessment.completeness.value,
+        "facilities": [_line_value(line, city) for line in lines],
+        "registered": assessment.registered,
+        "connected": assessment.connected,
+        "current": assessment.current,
+        "located": len(assessment.located),
+        "summary": summary,
+        "notices": {language: [notice[language] for notice in notices] for language in ("VI", "EN")},
+    }
+
+
+def _line_value(line: Line, city: City) -> Mapping[str, Any]:
+    return {
+        "facility": facility_value(city, line.facility),
+        "outcome": line.outcome.value,
+        "reason": line.reason,
+        "kinds": [
+            {"kind": kind.value, "outcome": outcome.value, "reason": reason, "records": count}
+            for kind, outcome, reason, count in line.kinds
+        ],
+        "records": line.records,
+        "failedItems": line.failed_items,
+        "tookMs": line.took_ms,
+        "asOf": line.as_of,
+        "feedLagSeconds": line.lag_seconds,
+        "advice": advice.FAILED_ITEMS
+        if line.failed_items and line.outcome in SOUND
+        else advice.ADVICE[line.outcome],
+    }
+
+
+def facility_value(city: City, code: str) -> Mapping[str, Any]:
+    """A Facility by GraphQL names."""
+    state = city.facilities.get(code)
+    return {"code": code, "name": state.name if state else code}

@@ -1,0 +1,225 @@
+"""The city's GraphQL schema. `patient` is compiled once a document and answered as finished bytes (DESIGN 5.1); the rest is
+ordinary Strawberry."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+import strawberry
+from graphql import GraphQLError, ObjectValueNode, ValueNode, VariableNode
+from strawberry.types import Info
+
+from gateway.access.callers import Caller, Role
+from gateway.access.grants import Grant as StoredGrant
+from gateway.answer import Prepared
+from gateway.errors import ClientError
+from gateway.history import CONTRACT_VERSION, History
+from gateway.merge import ConnectionWriter
+from gateway.shape import shape
+from gateway.subquery import compile_subquery
+from schema.access import AccessInput, Grant, GrantInput, PatientBy
+from schema.clinical import RECORD_TYPES
+from schema.connections import connection_fields
+from schema.coverage import Coverage, StatementStatus
+from schema.elements import Facility, Gender, Period
+from schema.execution import Completed, Document, Request
+from schema.scalars import PartialDate, schema_config
+
+
+def patient_type() -> type:
+    """The gateway's Patient: one person across hospitals."""
+    annotations: dict[str, Any] = {
+        "id": strawberry.ID,
+        "name": str | None,
+        "birth_date": PartialDate | None,
+        "gender": Gender | None,
+        "allergy_status": StatementStatus,
+        "medication_status": StatementStatus,
+    }
+    fields = connection_fields("gateway")
+    for name, value in fields.items():
+        value.graphql_name = name
+    cls = type("Patient", (), {"__annotations__": annotations, "__module__": __name__, **fields})
+    description = "Người bệnh, ghép từ các cơ sở lúc hỏi. A person, assembled at query time; id differs per application."
+    return strawberry.type(cls, name="Patient", description=description)
+
+
+Patient = patient_type()
+
+
+@strawberry.type(
+    description="Câu trả lời về một người bệnh, luôn kèm sổ. An answer about a patient, always with its ledger."
+)
+class PatientAnswer:
+    """patient is null only when no connected facility knows the identifier; coverage then says so."""
+
+    patient: Patient | None  # type: ignore[valid-type]
+    coverage: Coverage
+
+
+@dataclass(slots=True)
+class GatewayContext:
+    """What one request brings. extensions: what the answer's `extensions` will hold."""
+
+    caller: Caller
+    request: Request
+    document: Document
+    by_post: bool
+    history: History
+    extensions: dict[str, Any]
+
+
+def refused(code: str, vi: str, en: str) -> GraphQLError:
+    """An error a client may see."""
+    return GraphQLError(f"{vi}. {en[:1].upper()}{en[1:]}.", extensions={"code": code})
+
+
+@strawberry.type
+class Query:
+    """What may be asked of the city."""
+
+    @strawberry.field(description="Phiên bản hợp đồng. The contract version.")
+    def contract(self) -> str:
+        return CONTRACT_VERSION
+
+    @strawberry.field(description="Các cơ sở đã đăng ký. The city's registered facilities.")
+    async def facilities(self, info: Info) -> list[Facility]:
+        city = await info.context.history.registry.snapshot()
+        return [Facility(code=f.code, name=f.name) for f in city.facilities.values()]
+
+    @strawberry.field(
+        description="Các giấy đồng ý của chính người hỏi. The caller's own grants, newest first."
+    )
+    async def grants(self, info: Info) -> list[Grant]:
+        context: GatewayContext = info.context
+        token = own_token(context)
+        return [grant_value(g) for g in await answering(context.history.grants.of_patient(token))]
+
+    @strawberry.field(description="Bệnh sử qua các cơ sở. A patient's history across facilities.")
+    async def patient(self, info: Info, by: PatientBy, access: AccessInput) -> PatientAnswer:
+        context: GatewayContext = info.context
+        if not context.by_post:
+            raise refused("POST_REQUIRED", "Hồ sơ chỉ hỏi bằng POST", "clinical queries are sent by POST")
+        raw = context.document.variables(context.request)
+        prepared = prepare(context, info, raw)
+        body, ledger = await answering(context.history.answer(context.caller, by, access, prepared, raw))
+        context.extensions.setdefault("coverage", {})[info.path.key] = {
+            "completeness": ledger.completeness.value,
+            "facilities": [
+                {"code": x.facility, "outcome": x.outcome.value, "reason": x.reason} for x in ledger.located
+            ],
+            "behind": len(ledger.behind),
+        }
+        return Completed(msgspec.Raw(body))  # type: ignore[return-value]
+
+
+@strawberry.type
+class Mutation:
+    """What a citizen may change."""
+
+    @strawberry.mutation(description="Người bệnh cho xem hồ sơ. The patient gives a grant to read.")
+    async def give_grant(self, info: Info, terms: GrantInput) -> Grant:
+        context: GatewayContext = info.context
+        return grant_value(await answering(context.history.grants.give(own_token(context), terms)))
+
+    @strawberry.mutation(
+        description="Người bệnh rút lại. The patient withdraws a grant; the next query feels it."
+    )
+    async def withdraw_grant(self, info: Info, id: strawberry.ID) -> Grant:  # noqa: A002 - the contract's name
+        context: GatewayContext = info.context
+        return grant_value(await answering(context.history.grants.withdraw(own_token(context), str(id))))
+
+
+async def answering(work: Any) -> Any:
+    """Await, turning the gateway's own refusals into GraphQL errors."""
+    try:
+        return await work
+    except ClientError as error:
+        raise refused(error.code, error.vi, error.en) from None
+
+
+def own_token(context: GatewayContext) -> bytes:
+    """The patient token of a citizen's own identity."""
+    caller = context.caller
+    if caller.role is not Role.CITIZEN or caller.identity is None:
+        raise refused(
+            "ACCESS_DENIED", "Chỉ chính người bệnh làm được việc này", "only the patient can do this"
+        )
+    return context.history.city_key.patient_token(caller.identity.kind, caller.identity.value)
+
+
+def grant_value(grant: StoredGrant) -> Grant:
+    """The stored grant as the contract shows it."""
+    return Grant(
+        id=strawberry.ID(grant.id),
+        grantee_facility=grant.grantee_facility,
+        grantee_licence=grant.grantee_licence,
+        kinds=None if grant.kinds is None else sorted(grant.kinds, key=lambda k: k.value),
+        period=Period(start=_date(grant.period_from), end=_date(grant.period_to)),
+        created_at=local_time(grant.created_at),
+        expires_at=local_time(grant.expires_at),
+        withdrawn_at=None if grant.withdrawn_at is None else local_time(grant.withdrawn_at),
+        vouched_by=grant.vouched_by,
+        version=grant.version,
+    )
+
+
+def prepare(context: GatewayContext, info: Info, raw: dict[str, Any]) -> Prepared:
+    """The compiled selection of this `patient` field, from the document's plans where it was compiled before."""
+    document = context.document
+    booleans, scope = document.scope(raw)
+    key = (context.request.operation_name, info.path.key, booleans)
+    known = document.plans.get(key)
+    if known is None:
+        nodes = tuple(info._raw_info.field_nodes)
+        for argument in nodes[0].arguments or ():
+            if argument.name.value == "by" and not _only_variables(argument.value):
+                raise refused(
+                    "IDENTIFIER_INLINE",
+                    "Số giấy tờ chỉ được truyền bằng biến",
+                    "an identifier may only travel as a variable",
+                )
+        subquery = compile_subquery(scope, info._raw_info.operation, nodes)
+        coverage = tuple((s.key, shape(scope, s)) for s in subquery.answer if s.name == "coverage")
+        query_json = b'{"query":' + msgspec.json.encode(subquery.text) + b',"variables":'
+        writers = tuple(ConnectionWriter(scope, c) for c in subquery.connections)
+        known = document.plans[key] = Prepared(subquery, query_json, coverage, writers)
+    if not known.tells_coverage and not context.caller.reads_extensions:
+        raise refused(
+            "COVERAGE_NOT_SELECTED",
+            "Hãy chọn coverage { completeness }: câu trả lời có thể thiếu",
+            "select coverage { completeness }: an answer may be incomplete",
+        )
+    return known
+
+
+def _only_variables(value: ValueNode) -> bool:
+    if isinstance(value, VariableNode):
+        return True
+    fields = {f.name.value: f.value for f in value.fields} if isinstance(value, ObjectValueNode) else {}
+    return isinstance(fields.get("value"), VariableNode)
+
+
+def _date(value: str | None) -> PartialDate | None:
+    return None if value is None else PartialDate(value)
+
+
+def local_time(seconds: float) -> PartialDate:
+    """Unix seconds as a PartialDate in Vietnam's local time."""
+    from datetime import datetime, timedelta, timezone
+
+    return PartialDate(
+        datetime.fromtimestamp(seconds, timezone(timedelta(hours=7))).isoformat(timespec="seconds")
+    )
+
+
+def city_schema() -> strawberry.Schema:
+    """The gateway's schema; the record types are named so that the Record interface finds them."""
+    return strawberry.Schema(Query, Mutation, types=list(RECORD_TYPES.values()), config=schema_config())
+
+
+def sdl() -> str:
+    """The printed schema, as kept in schema/gateway.graphql."""
+    return city_schema().as_str() + "\n"

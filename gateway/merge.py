@@ -1,0 +1,189 @@
+"""Ordered union of what the nodes sent (DESIGN 5, merge): one total order, copies collapsed, bodies copied unread. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from gateway.cursor import Position
+from gateway.shape import Shape, shape
+from gateway.subquery import ConnectionPlan
+from schema.connections import BY_FIELD
+from schema.selection import Scope, Variables
+
+
+@dataclass(slots=True)
+class Row:
+    """One edge of the answer. also_at: further facilities that sent the same document; conflict: same number, other content."""
+
+    sort_time: str
+    facility: str
+    id: str
+    edge: Any
+    also_at: tuple[str, ...] = ()
+    conflict: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A merged page: rows in the total order, and whether the nodes that answered have more."""
+
+    rows: tuple[Row, ...]
+    has_next: bool
+
+
+def merge(connections: Iterable[Any], size: int) -> Page:
+    """The page of one connection from the nodes' decoded connections.
+
+    Total order: (sort time, facility, id), greatest first, compared by code point. `size` counts source edges, so a page
+    may show fewer rows than `size` when copies collapse.
+    """
+    keyed: list[tuple[str, str, str, Any]] = []
+    more = False
+    for connection in connections:
+        more = more or connection.pageInfo.hasNextPage
+        keyed += [(e.sortKey, e.facility, e.id, e) for e in connection.edges]
+    keyed.sort(key=_total_order, reverse=True)
+    rows = [Row(*key) for key in keyed[:size]]
+    if any(row.edge.key is not None for row in rows):
+        rows = collapse(rows)
+    return Page(tuple(rows), more or len(keyed) > size)
+
+
+def _total_order(key: tuple[str, str, str, Any]) -> tuple[str, str, str]:
+    return key[:3]
+
+
+def collapse(rows: list[Row]) -> list[Row]:
+    """Copies: equal key and equal content become one row with alsoAt; equal key and other content stay, flagged conflict."""
+    by_key: dict[str, list[Row]] = {}
+    kept: list[Row] = []
+    for row in rows:
+        key = row.edge.key
+        if key is None:
+            kept.append(row)
+            continue
+        same = by_key.setdefault(key, [])
+        twin = next(
+            (r for r in same if r.edge.contentHash == row.edge.contentHash and r.facility != row.facility),
+            None,
+        )
+        if twin is not None:
+            twin.also_at += (row.facility,)
+            continue
+        same.append(row)
+        kept.append(row)
+    for same in by_key.values():
+        if len({r.edge.contentHash for r in same}) > 1:
+            for row in same:
+                row.conflict = True
+    return kept
+
+
+Names = Callable[[str], Mapping[str, Any]]
+Seal = Callable[[Position], str]
+_JSON = msgspec.json.Encoder()
+
+
+class ConnectionWriter:
+    """Writes a page as the client selected it: compiled once a document, then only joins bytes."""
+
+    def __init__(self, scope: Scope, plan: ConnectionPlan) -> None:
+        self.plan = plan
+        self.type_name = BY_FIELD[plan.field].gateway.__name__.removesuffix("Connection")
+        self.shapes: dict[str, Shape] = {
+            p.key: shape(scope, p) for p in plan.edge if p.name in ("facility", "alsoAt")
+        }
+        self.page_info = [(p.key, shape(scope, p)) for p in plan.parts if p.name == "pageInfo"]
+        nodes = dict(plan.nodes)
+        comma = [("," if i else "{") for i in range(len(plan.edge))]
+        self.pieces = [
+            (f'{comma[i]}"{p.key}":'.encode(), p.name, nodes.get(p.key, p.key))
+            for i, p in enumerate(plan.edge)
+        ]
+
+    def write(self, page: Page, variables: Variables, facility: Names, seal: Seal, expires: int) -> bytes:
+        """The connection's JSON."""
+        parts: list[bytes] = []
+        for i, selected in enumerate(self.plan.parts):
+            parts.append(f'{"," if i else "{"}"{selected.key}":'.encode())
+            if selected.name == "edges":
+                self._edges(parts, page, variables, facility, seal, expires)
+            elif selected.name == "pageInfo":
+                shaped = next(s for key, s in self.page_info if key == selected.key)
+                parts.append(_JSON.encode(shaped.of(_page_info(page, seal, expires), variables)))
+            else:
+                parts.append(f'"{self.type_name}Connection"'.encode())
+        parts.append(b"}" if self.plan.parts else b"{}")
+        return b"".join(parts)
+
+    def _edges(
+        self, out: list[bytes], page: Page, variables: Variables, facility: Names, seal: Seal, expires: int
+    ) -> None:
+        known: dict[tuple[str, str], bytes] = {}
+        out.append(b"[")
+        for number, row in enumerate(page.rows):
+            if number:
+                out.append(b",")
+            for prefix, name, detail in self.pieces:
+                out.append(prefix)
+                if name == "node":
+                    out.append(getattr(row.edge, detail))
+                elif name == "facility":
+                    cached = known.get((detail, row.facility))
+                    if cached is None:
+                        value = self.shapes[detail].of(facility(row.facility), variables)
+                        cached = known[detail, row.facility] = _JSON.encode(value)
+                    out.append(cached)
+                else:
+                    out.append(self._value(row, name, detail, variables, facility, seal, expires))
+            out.append(b"}")
+        out.append(b"]")
+
+    def _value(
+        self,
+        row: Row,
+        name: str,
+        key: str,
+        variables: Variables,
+        facility: Names,
+        seal: Seal,
+        expires: int,
+    ) -> bytes:
+        match name:
+            case "sortKey":
+                return _JSON.encode(f"{row.sort_time}|{row.facility}|{row.id}")
+            case "cursor":
+                return _JSON.encode(seal(Position(row.sort_time, row.facility, row.id, expires)))
+            case "late":
+                return b"false"
+            case "conflict":
+                return b"true" if row.conflict else b"false"
+            case "alsoAt":
+                return _JSON.encode([self.shapes[key].of(facility(code), variables) for code in row.also_at])
+            case _:
+                return f'"{self.type_name}Edge"'.encode()
+
+
+def _page_info(page: Page, seal: Seal, expires: int) -> Mapping[str, Any]:
+    def at(row: Row) -> str:
+        return seal(Position(row.sort_time, row.facility, row.id, expires))
+
+    rows = page.rows
+    return _Lazy(
+        hasNextPage=lambda: page.has_next,
+        hasPreviousPage=lambda: False,
+        startCursor=lambda: at(rows[0]) if rows else None,
+        endCursor=lambda: at(rows[-1]) if rows else None,
+        gapCursor=lambda: None,
+    )
+
+
+class _Lazy(dict[str, Any]):
+    """A mapping that works out a value when it is asked for: sealing costs more than the rest of a page info."""
+
+    def __getitem__(self, key: str) -> Any:
+        return super().__getitem__(key)()

@@ -1,0 +1,151 @@
+"""The city as the gateway knows it: every registered facility and every enrolled node, as one frozen value in memory.
+
+Health changes what is said of a facility, never whether it is in here: the denominator of every ledger is this set.
+Writing facilities and nodes is enrolment.py; writing health is sync.py.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from types import MappingProxyType
+from typing import Any
+
+from sqlalchemy import insert, select, update
+
+from gateway.store.engine import Store
+from gateway.store.tables import FACILITY, FACILITY_HEALTH, NODE, from_moment, moment
+from schema.elements import Feed
+
+
+@dataclass(frozen=True, slots=True)
+class FacilityState:
+    """A facility. node_id is None until an agent is enrolled for it. synced_at: when the locator last held all it knew.
+
+    as_of: when its feeds last brought something. Both are aware UTC times, None for never.
+    """
+
+    code: str
+    name: str
+    node_id: str | None = None
+    feeds: frozenset[Feed] = frozenset()
+    synced_at: datetime | None = None
+    lagging: bool = False
+    as_of: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """An enrolled agent. public_key: its JWK as JSON text. A revoked node stays, because the locator may still name it."""
+
+    id: str
+    url: str
+    facilities: tuple[str, ...]
+    public_key: str
+    contract_version: str
+    revoked: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class City:
+    """facilities by code and nodes by id, both in sorted order. Never changed in place."""
+
+    facilities: Mapping[str, FacilityState]
+    nodes: Mapping[str, Node]
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """What sync learned of one facility; synced_at None leaves the older one."""
+
+    synced_at: datetime | None
+    lagging: bool
+    as_of: datetime | None
+    feeds: frozenset[Feed]
+
+
+class Registry:
+    """Holds the city. Reads the database when this process wrote to it, and otherwise once in fresh_seconds."""
+
+    def __init__(
+        self, store: Store, fresh_seconds: float = 2.0, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._store, self._fresh_seconds, self._monotonic = store, fresh_seconds, monotonic
+        self._city: City | None = None
+        self._read_at = 0.0
+        self._lock = asyncio.Lock()
+
+    async def snapshot(self) -> City:
+        """The city. Does not wait when the value in memory is fresh."""
+        if self._city is not None and self._monotonic() - self._read_at < self._fresh_seconds:
+            return self._city
+        async with self._lock:
+            if self._city is None or self._monotonic() - self._read_at >= self._fresh_seconds:
+                started = self._monotonic()
+                self._city = await read_city(self._store)
+                self._read_at = started
+            return self._city
+
+    def forget(self) -> None:
+        """To be called after enrolment: the next snapshot reads the database."""
+        self._city = None
+
+    def note(self, health: Mapping[str, Health]) -> None:
+        """Puts what sync just wrote into the value in memory; reading 700 facilities for each heartbeat would cost too much."""
+        if self._city is None:
+            return
+        facilities = dict(self._city.facilities)
+        for code in health.keys() & facilities.keys():
+            old, new = facilities[code], health[code]
+            facilities[code] = replace(
+                old,
+                feeds=old.feeds | new.feeds,
+                synced_at=new.synced_at or old.synced_at,
+                lagging=new.lagging,
+                as_of=new.as_of,
+            )
+        self._city = replace(self._city, facilities=MappingProxyType(facilities))
+
+
+async def read_city(store: Store) -> City:
+    """The city as the database has it."""
+    async with store.reading() as connection:
+        nodes = (await connection.execute(select(NODE))).all()
+        health = {row.facility: row for row in await connection.execute(select(FACILITY_HEALTH))}
+        rows = (await connection.execute(select(FACILITY).order_by(FACILITY.c.code))).all()
+    ids = {node.pk: node.id for node in nodes}
+    facilities = {row.code: _facility(row, ids.get(row.node), health.get(row.pk)) for row in rows}
+    served = {node.id: tuple(f.code for f in facilities.values() if f.node_id == node.id) for node in nodes}
+    return City(
+        MappingProxyType(facilities),
+        MappingProxyType({n.id: _node(n, served[n.id]) for n in sorted(nodes, key=lambda n: str(n.id))}),
+    )
+
+
+def _node(row: Any, facilities: tuple[str, ...]) -> Node:
+    return Node(row.id, row.url, facilities, row.public_key, row.contract_version, row.revoked_at is not None)
+
+
+def _facility(row: Any, node_id: str | None, health: Any) -> FacilityState:
+    feeds = frozenset(Feed(name) for name in json.loads(row.feeds))
+    if health is None:
+        return FacilityState(row.code, row.name, node_id, feeds)
+    reported = frozenset(Feed(state["feed"]) for state in json.loads(health.feeds))
+    synced_at = from_moment(health.synced_at) if health.synced_at else None
+    as_of = from_moment(health.as_of) if health.as_of else None
+    return FacilityState(row.code, row.name, node_id, feeds | reported, synced_at, health.lagging, as_of)
+
+
+async def register_facility(store: Store, code: str, name: str, now: datetime) -> None:
+    """Adds a facility of the city, or renames it. It counts in every ledger from now on, connected or not."""
+    async with store.writing() as connection:
+        known = (await connection.execute(select(FACILITY.c.pk).where(FACILITY.c.code == code))).first()
+        if known:
+            await connection.execute(update(FACILITY).where(FACILITY.c.code == code).values(name=name))
+        else:
+            values = {"code": code, "name": name, "registered_at": moment(now), "feeds": "[]"}
+            await connection.execute(insert(FACILITY).values(values))

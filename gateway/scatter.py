@@ -1,0 +1,162 @@
+"""Asking the planned nodes at once, under a deadline. Every planned node gives exactly one NodeResult, whatever happens.
+
+ask_node never raises but for cancellation, so one hospital's fault cannot reach the others' answers. What a node sends is
+checked here as a whole before any of it is used: UTF-8, shape, whose record it is, order (DESIGN 5.2).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from gateway.plan import NodeRequest, QueryPlan
+from gateway.subquery import SubQuery
+from gateway.transport import Fault, Transport, TransportError
+from schema.coverage import Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class NodeResult:
+    """What one node did. entities: one decoded entity a target, or empty unless outcome is ANSWERED. took_ms: from asking."""
+
+    request: NodeRequest
+    outcome: Outcome
+    reason: str | None
+    took_ms: int
+    entities: tuple[Any, ...] = ()
+
+
+OPENING_BRACE = ord("{")
+Send = Callable[[NodeRequest], Awaitable[bytes]]
+OUTCOMES = {
+    Fault.TIMED_OUT: Outcome.TIMED_OUT,
+    Fault.UNREACHABLE: Outcome.UNREACHABLE,
+    Fault.TOO_LARGE: Outcome.INVALID_RESPONSE,
+    Fault.OVER_BUDGET: Outcome.OVER_BUDGET,
+}
+
+
+async def scatter(
+    plan: QueryPlan, send: Send, subquery: SubQuery, sizes: tuple[int, ...]
+) -> tuple[NodeResult, ...]:
+    """Ask all planned nodes; results in the plan's order. `send` keeps the deadline of each call."""
+    if len(plan.requests) == 1:
+        return (await ask_node(plan.requests[0], send, subquery, sizes),)
+    return tuple(await asyncio.gather(*(ask_node(r, send, subquery, sizes) for r in plan.requests)))
+
+
+async def ask_node(
+    request: NodeRequest, send: Send, subquery: SubQuery, sizes: tuple[int, ...]
+) -> NodeResult:
+    """One node's result. Anything unforeseen is INVALID_RESPONSE, never an exception."""
+    start = time.perf_counter()
+
+    def result(outcome: Outcome, reason: str | None, entities: tuple[Any, ...] = ()) -> NodeResult:
+        return NodeResult(request, outcome, reason, round((time.perf_counter() - start) * 1000), entities)
+
+    try:
+        body = await send(request)
+    except TransportError as error:
+        if error.fault is Fault.STATUS:
+            refused = error.status in (401, 403)
+            return result(Outcome.REFUSED if refused else Outcome.INVALID_RESPONSE, f"HTTP_{error.status}")
+        return result(OUTCOMES[error.fault], error.fault.value if error.fault is Fault.TOO_LARGE else None)
+    except Exception as error:  # noqa: BLE001 - a node's fault must never become the query's
+        return result(Outcome.UNREACHABLE, type(error).__name__)
+    try:
+        return result(Outcome.ANSWERED, None, read_answer(body, request, subquery, sizes))
+    except InvalidAnswer as error:
+        return result(Outcome.INVALID_RESPONSE, error.reason)
+
+
+class InvalidAnswer(Exception):
+    """A node's body that must not be used; reason is a stable code."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+def read_answer(
+    body: bytes, request: NodeRequest, subquery: SubQuery, sizes: tuple[int, ...]
+) -> tuple[Any, ...]:
+    """The decoded entities, one a target; raises InvalidAnswer. Pure.
+
+    msgspec.Raw takes invalid UTF-8 unseen, so the whole body is decoded first; deep nesting raises RecursionError.
+    """
+    try:
+        str(body, "utf-8")
+        envelope = subquery.decoder.decode(body)
+    except UnicodeDecodeError:
+        raise InvalidAnswer("NOT_UTF8") from None
+    except msgspec.ValidationError:
+        raise InvalidAnswer("NOT_THE_CONTRACT") from None
+    except msgspec.DecodeError:
+        raise InvalidAnswer("NOT_JSON") from None
+    except RecursionError:
+        raise InvalidAnswer("NESTED_TOO_DEEPLY") from None
+    if envelope.errors or envelope.data is None:
+        raise InvalidAnswer("ERRORS_IN_ANSWER")
+    entities = envelope.data._entities
+    if len(entities) != len(request.targets):
+        raise InvalidAnswer("WRONG_NUMBER_OF_ENTITIES")
+    for entity, target in zip(entities, request.targets, strict=True):
+        if entity is None:
+            raise InvalidAnswer("REF_UNKNOWN")
+        if entity.ref != target.ref:
+            raise InvalidAnswer("ANOTHER_PATIENT")
+        for plan, size in zip(subquery.connections, sizes, strict=True):
+            _check(
+                getattr(entity, plan.part).edges,
+                target.ref,
+                target.facility,
+                size,
+                [n for _, n in plan.nodes],
+            )
+    return tuple(entities)
+
+
+def _check(edges: list[Any], ref: str, facility: str, size: int, nodes: list[str]) -> None:
+    if len(edges) > size:
+        raise InvalidAnswer("TOO_MANY_ROWS")
+    above = ("~", "~")
+    for edge in edges:
+        if edge.subject != ref:
+            raise InvalidAnswer("ANOTHER_PATIENT")
+        if edge.facility != facility:
+            raise InvalidAnswer("ANOTHER_FACILITY")
+        below = (edge.sortKey, edge.id)
+        if below >= above:
+            raise InvalidAnswer("OUT_OF_ORDER")
+        above = below
+        for name in nodes:
+            if memoryview(getattr(edge, name))[0] != OPENING_BRACE:
+                raise InvalidAnswer("BODY_IS_NO_OBJECT")
+
+
+def sender(
+    transport: Transport,
+    body_of: Callable[[NodeRequest], bytes],
+    headers_of: Callable[[NodeRequest, bytes], dict[str, str]],
+    deadline: float,
+    node_seconds: float,
+    cap: int,
+) -> Send:
+    """The function that calls one node: its own deadline is the tighter of node_seconds and what is left until `deadline`
+    (a time.monotonic() moment)."""
+
+    async def send(request: NodeRequest) -> bytes:
+        seconds = min(node_seconds, deadline - time.monotonic())
+        if seconds <= 0:
+            raise TransportError(Fault.TIMED_OUT)
+        body = body_of(request)
+        headers = headers_of(request, body)
+        headers["deadline-milliseconds"] = str(int(seconds * 1000))
+        return await transport.post(f"{request.node.url}/graphql", body, headers, seconds, cap)
+
+    return send

@@ -1,0 +1,250 @@
+"""A client's selection on `patient` -> what every node is asked, and the shape of what comes back. Pure; once a document.
+
+The gateway keeps the levels it owns (answer, patient, connection, edge) and prints only what lies below `node`, with the
+fragments and variables that this needs. Aliases c0, c1 … name the connections, n0, n1 … a client's several `node`s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import GenericAlias
+from typing import Any
+
+import msgspec
+from graphql import FieldNode, VariableNode, Visitor, print_ast, visit
+from graphql.language import FragmentDefinitionNode, FragmentSpreadNode, OperationDefinitionNode
+
+from schema.connections import BY_FIELD
+from schema.elements import RecordKind
+from schema.filters import PAGE_DEFAULT
+from schema.selection import Scope, Selected, Variables, reader
+
+EDGE_KEYS = "sortKey id facility key contentHash subject"
+ALLERGY_PROBE = "allergies(first: 50) { edges { node { statedNone verificationStatus code { code } } } }"
+MEDICINE_PROBE = (
+    "m0: prescriptions(first: 1) { edges { id } } m1: medicationAdministrations(first: 1) { edges { id } }"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionPlan:
+    """One connection the client selected. `part` finds it in a node's answer (c0 …); nodes are the client's `node` keys."""
+
+    key: str
+    part: str
+    field: str
+    kind: RecordKind | None
+    text: str
+    parts: tuple[Selected, ...]
+    edge: tuple[Selected, ...]
+    nodes: tuple[tuple[str, str], ...]  # (the client's response key, n0 …)
+    first: Callable[[Variables], Any]
+    after: Callable[[Variables], Any]
+    filter: Callable[[Variables], Any]
+
+    def binding(self, variables: Variables) -> bytes:
+        """What a cursor of this list is bound to: the field and its filter, which decide rows and order."""
+        return self.field.encode() + b"|" + msgspec.json.encode(self.filter(variables), order="deterministic")
+
+
+@dataclass(frozen=True, slots=True)
+class SubQuery:
+    """What is asked and how to read it. decoder: of the whole response; variables: names of the client's that are forwarded."""
+
+    text: str
+    prefix: str
+    variables: tuple[str, ...]
+    connections: tuple[ConnectionPlan, ...]
+    answer: tuple[Selected, ...]
+    patient: tuple[Selected, ...]
+    probes: frozenset[str]
+    decoder: msgspec.json.Decoder[Any]
+
+
+class Health(msgspec.Struct):
+    """NodeLedger as a node answers it."""
+
+    failedItems: int  # noqa: N815
+    asOf: str | None  # noqa: N815
+    lagging: bool
+    feedLagSeconds: int | None  # noqa: N815
+
+
+class More(msgspec.Struct):
+    """NodePageInfo."""
+
+    hasNextPage: bool  # noqa: N815
+
+
+class _Code(msgspec.Struct):
+    code: str | None
+
+
+class _Statement(msgspec.Struct):
+    statedNone: bool  # noqa: N815
+    verificationStatus: str | None  # noqa: N815
+    code: _Code
+
+
+class _StatementEdge(msgspec.Struct):
+    node: _Statement
+
+
+class _Id(msgspec.Struct):
+    id: str
+
+
+def compile_subquery(
+    scope: Scope, operation: OperationDefinitionNode, nodes: tuple[FieldNode, ...]
+) -> SubQuery:
+    """Compile the selection of one `patient` response key."""
+    answer = scope.collect(nodes, "PatientAnswer")
+    patient = scope.collect([n for s in answer if s.name == "patient" for n in s.nodes], "Patient")
+    prefix = "q_"
+    while any(d.variable.name.value.startswith(prefix) for d in operation.variable_definitions or ()):
+        prefix = "_" + prefix
+    lists = [s for s in patient if s.name in BY_FIELD]
+    connections = [_connection(scope, s, number, prefix) for number, s in enumerate(lists)]
+    probes = frozenset(s.name for s in patient if s.name in ("allergyStatus", "medicationStatus"))
+    body = [c.text for c in connections]
+    body += ["probe: " + ALLERGY_PROBE] if "allergyStatus" in probes else []
+    body += [MEDICINE_PROBE] if "medicationStatus" in probes else []
+    used = _names(
+        [n for c in connections for part in c.edge if part.name == "node" for n in part.nodes], scope
+    )
+    variables = _variables([*(s.argument("filter") for s in lists), *used[0], *used[1]])
+    own = "".join(f",${prefix}first{i}:Int!,${prefix}after{i}:String" for i in range(len(connections)))
+    definitions = "".join(
+        "," + print_ast(d) for d in operation.variable_definitions or () if d.variable.name.value in variables
+    )
+    text = (
+        f"query(${prefix}refs:[_Any!]!{own}{definitions}){{_entities(representations:${prefix}refs){{...on Patient{{"
+        f"ledger{{failedItems asOf lagging feedLagSeconds}} ref name birthDate gender {' '.join(body)}}}}}}}"
+        + "".join(print_ast(f) for f in used[1])
+    )
+    return SubQuery(
+        text,
+        prefix,
+        tuple(sorted(variables)),
+        tuple(connections),
+        answer,
+        patient,
+        probes,
+        _decoder(connections, probes),
+    )
+
+
+def _connection(scope: Scope, selected: Selected, number: int, prefix: str) -> ConnectionPlan:
+    types = BY_FIELD[selected.name]
+    name = types.gateway.__name__.removesuffix("Connection")
+    parts = scope.collect(selected.nodes, f"{name}Connection")
+    edge = scope.collect([n for p in parts if p.name == "edges" for n in p.nodes], f"{name}Edge")
+    bodies = [p for p in edge if p.name == "node"]
+    nodes = tuple((p.key, f"n{i}") for i, p in enumerate(bodies))
+    return ConnectionPlan(
+        selected.key,
+        f"c{number}",
+        selected.name,
+        types.kind,
+        _print(selected, number, prefix, bodies),
+        parts,
+        edge,
+        nodes,
+        reader(selected.argument("first"), PAGE_DEFAULT),
+        reader(selected.argument("after")),
+        reader(selected.argument("filter")),
+    )
+
+
+def _print(selected: Selected, number: int, prefix: str, bodies: list[Selected]) -> str:
+    given = selected.argument("filter")
+    filters = f",filter:{print_ast(given)}" if given is not None else ""
+    kind = "" if BY_FIELD[selected.name].kind else " kind"
+    inner = " ".join(
+        f"n{i}:node{{{' '.join(_strip(print_ast(n.selection_set)) for n in body.nodes if n.selection_set)}}}"
+        for i, body in enumerate(bodies)
+    )
+    return (
+        f"c{number}:{selected.name}(first:${prefix}first{number},after:${prefix}after{number}{filters})"
+        f"{{edges{{{EDGE_KEYS}{kind} {inner}}} pageInfo{{hasNextPage}}}}"
+    )
+
+
+def _strip(selection_set: str) -> str:
+    return selection_set.strip()[1:-1]
+
+
+class _Names(Visitor):
+    """Collects the fragment spreads below a node."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.spreads: list[str] = []
+
+    def enter_fragment_spread(self, node: FragmentSpreadNode, *_: Any) -> None:
+        self.spreads.append(node.name.value)
+
+
+def _names(nodes: list[FieldNode], scope: Scope) -> tuple[list[FieldNode], list[FragmentDefinitionNode]]:
+    """The nodes themselves and every fragment they reach."""
+    found: dict[str, FragmentDefinitionNode] = {}
+    waiting: list[Any] = list(nodes)
+    while waiting:
+        names = _Names()
+        visit(waiting.pop(), names)
+        for name in names.spreads:
+            if name not in found:
+                found[name] = scope.fragments[name]
+                waiting.append(found[name])
+    return nodes, list(found.values())
+
+
+class _VariableNames(Visitor):
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: set[str] = set()
+
+    def enter_variable(self, node: VariableNode, *_: Any) -> None:
+        self.names.add(node.name.value)
+
+
+def _variables(nodes: list[Any]) -> set[str]:
+    names = _VariableNames()
+    for node in nodes:
+        if node is not None:
+            visit(node, names)
+    return names.names
+
+
+def _decoder(connections: list[ConnectionPlan], probes: frozenset[str]) -> msgspec.json.Decoder[Any]:
+    fields: list[Any] = [
+        ("ledger", Health),
+        ("ref", str),
+        ("name", str | None),
+        ("birthDate", str | None),
+        ("gender", str | None),
+    ]
+    for plan in connections:
+        edge_fields: list[Any] = [
+            ("sortKey", str),
+            ("facility", str),
+            ("id", str),
+            ("key", str | None),
+            ("contentHash", str),
+            ("subject", str),
+        ]
+        edge_fields += [("kind", str)] if plan.kind is None else []
+        edge_fields += [(alias, msgspec.Raw) for _, alias in plan.nodes]
+        edges: Any = GenericAlias(list, (msgspec.defstruct("Edge", edge_fields),))
+        fields.append((plan.part, msgspec.defstruct("Connection", [("edges", edges), ("pageInfo", More)])))
+    if "allergyStatus" in probes:
+        fields.append(("probe", msgspec.defstruct("Probe", [("edges", list[_StatementEdge])])))
+    if "medicationStatus" in probes:
+        fields += [(m, msgspec.defstruct("Probe", [("edges", list[_Id])])) for m in ("m0", "m1")]
+    entities: Any = GenericAlias(list, (msgspec.defstruct("Entity", fields) | None,))
+    data = msgspec.defstruct("Data", [("_entities", entities)])
+    envelope = msgspec.defstruct(
+        "Envelope", [("data", data | None, None), ("errors", list[Any] | None, None)]
+    )
+    return msgspec.json.Decoder(envelope)

@@ -1,0 +1,219 @@
+"""Taking in what nodes tell: identifiers become locator rows and are forgotten; feeds become each facility's health.
+
+`locator_rows` is pure; `take_in` writes; SyncDesk is the handler behind node_routes.py. No identifier reaches the database,
+a log line or an error text.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import msgspec
+import structlog
+from sqlalchemy import delete, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+from starlette.requests import Request
+from starlette.responses import Response
+
+from gateway.credentials import Authentic, Credentials, RateLimit, read_body
+from gateway.errors import MessageMalformed
+from gateway.identity import CityKey
+from gateway.registry import Health, Registry
+from gateway.settings import Settings
+from gateway.store.engine import Store
+from gateway.store.tables import (
+    FACILITY_HEALTH,
+    KIND_NUMBERS,
+    LOCATOR,
+    NODE,
+    NODE_POSITION,
+    from_moment,
+    moment,
+)
+from schema.identity import IdentifierError, IdentifierKind, canonical, cccd_agrees
+from schema.messages import SyncPatient, SyncReply, SyncRequest
+
+REFS_PER_STATEMENT = 500
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class TakenIn:
+    """The reply, whether the batch was applied (False: it would have left a gap), and the health to note in the registry."""
+
+    reply: SyncReply
+    applied: bool
+    health: dict[str, Health]
+
+
+def locator_rows(
+    key: CityKey, node: Authentic, patient: SyncPatient, kinds: frozenset[IdentifierKind]
+) -> tuple[list[dict[str, Any]], Counter[str]]:
+    """A patient's rows for the locator table, one a usable identifier, and why the others were refused.
+
+    Raises FacilityNotYours. Identifiers are checked again here: a node is believed about its patients, not about shapes.
+    """
+    facility = node.require(patient.facility)
+    gender = patient.gender.value if patient.gender else None
+    person = key.person_digest(patient.birth_date, gender)
+    rows: dict[bytes, dict[str, Any]] = {}
+    refused: Counter[str] = Counter()
+    for name, text in patient.identifiers:
+        try:
+            identifier = canonical(IdentifierKind(name), text)
+        except IdentifierError as error:
+            refused[error.reason] += 1
+            continue
+        except ValueError:
+            refused["KIND"] += 1
+            continue
+        if identifier.kind not in kinds:
+            refused["KIND"] += 1
+            continue
+        if identifier.kind is IdentifierKind.MRN and not identifier.value.startswith(f"{patient.facility}:"):
+            refused["FACILITY"] += 1  # a local number says nothing outside its facility
+            continue
+        is_cccd = identifier.kind is IdentifierKind.CCCD
+        token = key.patient_token(identifier.kind, identifier.value)
+        rows[token] = {
+            "token": token,
+            "facility": facility,
+            "ref": patient.ref,
+            "node": node.pk,
+            "kind": KIND_NUMBERS[identifier.kind],
+            "day": person.day,
+            "year": person.year,
+            "sex": person.sex,
+            "cccd_agrees": cccd_agrees(identifier.value, patient.birth_date, gender) if is_cccd else None,
+            "doubtful": patient.doubtful,
+        }
+    return list(rows.values()), refused
+
+
+async def take_in(
+    store: Store,
+    key: CityKey,
+    node: Authentic,
+    request: SyncRequest,
+    kinds: frozenset[IdentifierKind],
+    now: datetime,
+) -> TakenIn:
+    """Applies one message in one transaction. Raises FacilityNotYours, and MessageMalformed for impossible positions; then nothing changed."""
+    if not request.since <= request.position <= request.head:
+        raise MessageMalformed
+    rows: list[dict[str, Any]] = []
+    refused: Counter[str] = Counter()
+    for patient in request.patients:
+        mine, why = locator_rows(key, node, patient, kinds)
+        rows += mine
+        refused += why
+    for report in request.facilities:
+        node.require(report.facility)
+    try:
+        health = _health(request, now)
+    except ValueError:  # a date of no calendar
+        raise MessageMalformed from None
+    refs = {patient.ref for patient in request.patients} | set(request.withdrawn)
+    async with store.writing() as connection:
+        where = NODE_POSITION.c.node == node.pk
+        accepted: int = (await connection.execute(select(NODE_POSITION.c.accepted).where(where))).scalar_one()
+        if request.since > accepted:
+            # This side came back from a backup: taking the batch would leave a gap nobody ever fills.
+            return TakenIn(SyncReply(accepted, now.timestamp()), False, {})
+        await _replace(connection, node.pk, refs, rows)
+        await connection.execute(update(NODE_POSITION).where(where).values(accepted=request.position))
+        version = (NODE.c.pk == node.pk) & (NODE.c.contract_version != request.contract_version)
+        await connection.execute(
+            update(NODE).where(version).values(contract_version=request.contract_version)
+        )
+        await _write_health(connection, node, request, health)
+    return TakenIn(SyncReply(request.position, now.timestamp(), dict(sorted(refused.items()))), True, health)
+
+
+async def _replace(
+    connection: AsyncConnection, node: int, refs: set[str], rows: list[dict[str, Any]]
+) -> None:
+    """All rows of these patients of this node are exchanged, so that a corrected identifier finds nobody any more."""
+    ordered = sorted(refs)
+    for i in range(0, len(ordered), REFS_PER_STATEMENT):
+        some = ordered[i : i + REFS_PER_STATEMENT]
+        await connection.execute(delete(LOCATOR).where(LOCATOR.c.node == node, LOCATOR.c.ref.in_(some)))
+    if rows:
+        await connection.execute(insert(LOCATOR), rows)
+
+
+def _health(request: SyncRequest, now: datetime) -> dict[str, Health]:
+    return {
+        report.facility: Health(
+            now if request.pending == 0 else None,
+            report.lagging,
+            max((from_moment(f.last_received_at) for f in report.feeds if f.last_received_at), default=None),
+            frozenset(f.feed for f in report.feeds),
+        )
+        for report in request.facilities
+    }
+
+
+async def _write_health(
+    connection: AsyncConnection, node: Authentic, request: SyncRequest, health: dict[str, Health]
+) -> None:
+    known = set((await connection.execute(select(FACILITY_HEALTH.c.facility))).scalars())
+    for report in request.facilities:
+        pk, state = node.require(report.facility), health[report.facility]
+        values: dict[str, Any] = {
+            "lagging": state.lagging,
+            "as_of": moment(state.as_of) if state.as_of else None,
+            "feeds": msgspec.json.encode(report.feeds).decode(),
+        }
+        if state.synced_at:
+            values["synced_at"] = moment(state.synced_at)
+        if pk in known:
+            await connection.execute(
+                update(FACILITY_HEALTH).where(FACILITY_HEALTH.c.facility == pk).values(values)
+            )
+        else:
+            await connection.execute(insert(FACILITY_HEALTH).values(facility=pk, **values))
+
+
+class SyncDesk:
+    """The route of sync: who asks, how often, then take_in."""
+
+    def __init__(
+        self,
+        store: Store,
+        registry: Registry,
+        key: CityKey,
+        settings: Settings,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._store, self._registry, self._key, self._clock = store, registry, key, clock
+        self._kinds = settings.identifier_kinds
+
+        def seconds() -> float:
+            return clock().timestamp()
+
+        self._credentials = Credentials(store, seconds)
+        self._requests = RateLimit(settings.sync_requests_per_minute, seconds)
+        self._patients = RateLimit(settings.sync_patients_per_minute, seconds)
+
+    async def answer(self, request: Request) -> Response:
+        """SyncReply as JSON. Raises ClientErrors, which the route's wrapper turns into a Refusal."""
+        body = await read_body(request)
+        try:
+            message = msgspec.json.decode(body, type=SyncRequest)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            raise MessageMalformed from None
+        node = await self._credentials.authenticate(
+            request.headers.get("authorization"), message.node_id, request.url.path, body
+        )
+        self._requests.take(node.id)
+        self._patients.take(node.id, len(message.patients))
+        taken = await take_in(self._store, self._key, node, message, self._kinds, self._clock())
+        self._registry.note(taken.health)
+        if taken.reply.refused:
+            _log.warning("identifiers refused", node=node.id, reasons=taken.reply.refused)
+        return Response(msgspec.json.encode(taken.reply), media_type="application/json")

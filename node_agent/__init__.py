@@ -1,0 +1,1 @@
+"""One hospital: feeds in, a GraphQL subgraph out. Never imports the gateway."""

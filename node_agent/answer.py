@@ -1,0 +1,139 @@
+"""What surrounds a compiled statement: its bound parameters on the way in, the node's ledger on the way out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+from graphql import GraphQLError
+
+from node_agent.compile import Statement
+from node_agent.dialect import Dialect
+from node_agent.store.reader import Reader
+from node_agent.store.rows import search_code
+from schema.delegation import Allowed
+from schema.elements import RecordKind
+from schema.filters import PAGE_LIMIT, chosen_kinds, period_bounds
+from schema.scalars import parse_partial_date
+
+ALL_KINDS = "|" + "|".join(kind.value for kind in RecordKind) + "|"
+FIRST_PAGE = "~"  # greater than every sort time, code and id: nothing is before it
+HEALTH = "SELECT facility,feed,rhythm_seconds,last_received_at FROM feed"
+
+
+def placeholder(dialect: Dialect) -> Callable[[str], str]:
+    """How a named parameter is written; PostgreSQL's are numbered by the store's reader."""
+    return lambda name: f":{name}"
+
+
+def bindings(statement: Statement, raw: Mapping[str, Any], allowed: Allowed) -> dict[str, Any]:
+    """The statement's parameters but for `ref`: the allowed set and each connection's arguments."""
+    kinds = ALL_KINDS if allowed.kinds is None else "|" + "|".join(allowed.kinds) + "|"
+    out: dict[str, Any] = {
+        "denied": allowed.denied_labels,
+        "kinds": kinds,
+        "low": allowed.period_low,
+        "high": allowed.period_high,
+    }
+    for page in statement.pages:
+        given = page.filter(raw) or {}
+        low, high = _period(given.get("period") or {})
+        code = search_code(given.get("code") or "") or None
+        at = _position(page.after(raw))
+        values = {
+            "first": _first(page.first(raw)),
+            "low": low,
+            "high": high,
+            "code": code,
+            "code_end": code and code + "\U0010ffff",
+            "facility": given.get("facility"),
+            "encounter": given.get("encounter"),
+            "at": at[0],
+            "at_facility": at[1],
+            "at_id": at[2],
+        }
+        if page.name == "timeline":
+            chosen = chosen_kinds(given)
+            values["kinds"] = ALL_KINDS if chosen is None else "|" + "|".join(chosen) + "|"
+        out.update({page.prefix + name: value for name, value in values.items()})
+    return out
+
+
+def _first(value: Any) -> int:
+    if not isinstance(value, int) or not 1 <= value <= PAGE_LIMIT:
+        raise GraphQLError(f"first must be 1 to {PAGE_LIMIT}.", extensions={"code": "BAD_PAGE_SIZE"})
+    return value
+
+
+def _period(period: Mapping[str, Any]) -> tuple[str, str]:
+    try:
+        start, end = (period[n] and parse_partial_date(period[n]) if period.get(n) else None for n in ("from", "to"))
+    except ValueError as error:
+        raise GraphQLError(str(error), extensions={"code": "BAD_PERIOD"}) from None
+    return period_bounds(start, end)
+
+
+def _position(after: Any) -> tuple[str, str, str]:
+    if after is None:
+        return FIRST_PAGE, FIRST_PAGE, FIRST_PAGE
+    parts = after.split("|") if isinstance(after, str) else []
+    if len(parts) != 3:
+        raise GraphQLError("after is not a position of this node.", extensions={"code": "BAD_CURSOR"})
+    return parts[0], parts[1], parts[2]
+
+
+@dataclass(slots=True)
+class Ledger:
+    """The node's word on its own feeds, read with each answer; `now` gives seconds since 1970."""
+
+    reader: Reader
+    now: Callable[[], float]
+    fresh_seconds: float = 1.0
+    _read_at: float = field(default=-1e9)
+    _feeds: dict[str, list[tuple[int, float | None]]] = field(default_factory=dict)
+
+    async def weave(self, statement: Statement, row: tuple[Any, ...]) -> bytes:
+        """The entity's JSON: the statement's parts with this facility's ledger between them."""
+        _, facility, failed, *parts = row
+        if not statement.ledgers:
+            return str(parts[0]).encode()
+        state = await self._state(facility, failed)
+        text = str(parts[0])
+        for selection, part in zip(statement.ledgers, parts[1:], strict=True):
+            text += msgspec.json.encode({s.key: state[s.name] for s in selection}).decode() + part
+        return text.encode()
+
+    async def _state(self, facility: str, failed: int) -> dict[str, Any]:
+        now = self.now()
+        if now - self._read_at > self.fresh_seconds:
+            feeds: dict[str, list[tuple[int, float | None]]] = {}
+            for code, _, rhythm, last in await self.reader.fetch_all(HEALTH, {}, 1.0):
+                feeds.setdefault(code, []).append((rhythm, last and seconds_of(last)))
+            self._feeds, self._read_at = feeds, now
+        mine = self._feeds.get(facility, [])
+        heard = [last for _, last in mine if last is not None]
+        lags = [now - last for last in heard]
+        return {
+            "__typename": "NodeLedger",
+            "facility": facility,
+            "failedItems": failed,
+            "asOf": local_minute(max(heard)) if heard else None,
+            "lagging": len(heard) < len(mine) or any(last is not None and now - last > rhythm for rhythm, last in mine),
+            "feedLagSeconds": int(max(lags)) if lags else None,
+        }
+
+
+def seconds_of(utc: str) -> float:
+    """Seconds since 1970 of the store's fixed-width UTC text."""
+    from datetime import datetime
+
+    return datetime.fromisoformat(utc.replace("Z", "+00:00")).timestamp()
+
+
+def local_minute(seconds: float) -> str:
+    """A PartialDate to the second in Vietnam's local time."""
+    from datetime import datetime, timedelta, timezone
+
+    return datetime.fromtimestamp(seconds, timezone(timedelta(hours=7))).isoformat(timespec="seconds")

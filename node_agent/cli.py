@@ -1,0 +1,232 @@
+"""The command `node-agent`: joining the city, serving, and looking after the inbox. What the commands do is elsewhere.
+
+Prints no patient data, except the raw bytes an operator asks for with `inbox show --raw`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import os
+import sys
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, TypeVar
+
+import httpx
+import msgspec
+import typer
+
+from node_agent.enrolment import enrol as enrol_node
+from node_agent.enrolment import load_enrolment
+from node_agent.errors import NodeError
+from node_agent.feeds.table import feed_parsers
+from node_agent.inbox import Inbox, Item, State, local_text
+from node_agent.ingest import Ingest, ReceiveResult
+from node_agent.problem import Severity
+from node_agent.settings import CONFIG_VARIABLE, Settings, load_settings
+from node_agent.store.engine import Store, open_store
+from node_agent.store.migrate import prepare
+from schema.elements import Feed
+
+T = TypeVar("T")
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="Nút tại bệnh viện. The agent beside a hospital's HIS.")
+inbox = typer.Typer(no_args_is_help=True, help="Hộp nhận: mọi tệp đã nhận, nguyên vẹn. Everything received, untouched.")
+app.add_typer(inbox, name="inbox")
+
+
+@app.callback()
+def configure(
+    config: Annotated[
+        Path | None, typer.Option(help="Tệp cấu hình TOML. Settings file.", envvar=CONFIG_VARIABLE)
+    ] = None,
+) -> None:
+    """Every command reads the same settings."""
+    if config is not None:
+        os.environ[CONFIG_VARIABLE] = str(config)
+
+
+def _with_store(work: Callable[[Store, Settings], Awaitable[T]]) -> T:
+    settings = load_settings()
+
+    async def run() -> T:
+        store = open_store(settings)
+        try:
+            await prepare(store, settings)
+            return await work(store, settings)
+        finally:
+            await store.close()
+
+    return asyncio.run(run())
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _ingest(store: Store, settings: Settings) -> Ingest:
+    return Ingest(store, settings, feed_parsers(settings), _now)
+
+
+@app.command()
+def init() -> None:
+    """Tạo cơ sở dữ liệu và khoá. Makes the databases and the record key; keeps what exists."""
+
+    async def nothing_more(_store: Store, _settings: Settings) -> None:
+        return None
+
+    _with_store(nothing_more)
+    typer.echo(f"Sẵn sàng / ready: {load_settings().data_folder}")
+
+
+@app.command()
+def enrol(
+    gateway: Annotated[str, typer.Option(help="Địa chỉ cổng thành phố. The gateway's URL.")],
+    code: Annotated[str, typer.Option(help="Mã ghi danh dùng một lần. The one-time code.")],
+    url: Annotated[
+        str | None, typer.Option(help="Địa chỉ cổng gọi đến nút này. Where the gateway reaches this node.")
+    ] = None,
+) -> None:
+    """Gia nhập thành phố. Joins the city with a one-time code."""
+    settings = load_settings()
+
+    async def work() -> str:
+        async with httpx.AsyncClient(trust_env=False, timeout=15) as client:
+            own = url or f"http://{settings.host}:{settings.port}"
+            return (await enrol_node(settings, gateway, code, own, client)).node_id
+
+    settings.data_folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    typer.echo(f"Đã ghi danh / enrolled: {asyncio.run(work())}")
+
+
+@app.command()
+def receive(
+    files: list[Path], feed: Annotated[str, typer.Option(help="bhyt_xml, fhir")] = "bhyt_xml"
+) -> None:
+    """Nhận tệp ngay. Takes files into the inbox and ingests them now."""
+
+    async def work(store: Store, settings: Settings) -> list[ReceiveResult]:
+        ingest = _ingest(store, settings)
+        return [await ingest.receive(Feed(feed.upper()), path.name, path.read_bytes()) for path in files]
+
+    if feed.upper() not in Feed.__members__:
+        raise typer.BadParameter(f"không có nguồn này / no such feed: {feed}")
+    for path in files:
+        if not path.is_file():
+            raise typer.BadParameter(f"không có tệp / no such file: {path}")
+    _report(_with_store(work))
+
+
+@app.command()
+def serve() -> None:
+    """Chạy nút. Starts the server, the watched folders and sync."""
+    importlib.import_module("node_agent.app").serve(load_settings())
+
+
+@app.command()
+def sdl() -> None:
+    """In lược đồ GraphQL. Prints the schema."""
+    typer.echo(importlib.import_module("node_agent.graph").sdl(), nl=False)
+
+
+@app.command()
+def status() -> None:
+    """Tình trạng: ghi danh, hộp nhận. Enrolment and the inbox in numbers."""
+    joined = load_enrolment(load_settings())
+    items = _with_store(lambda store, _: Inbox(store, _now).items())
+    typer.echo(f"Ghi danh / enrolled: {joined.node_id if joined else '-'}")
+    for state in State:
+        typer.echo(f"{state.value:10} {sum(item.state is state for item in items)}")
+
+
+@inbox.command("list")
+def inbox_list(
+    state: Annotated[State | None, typer.Option(help="FAILED, PARTIAL, ...")] = None,
+    as_json: Annotated[bool, typer.Option("--json")] = False,
+) -> None:
+    """Danh sách mục. The items, oldest first."""
+    items = _with_store(lambda store, _: Inbox(store, _now).items(state))
+    if as_json:
+        typer.echo(msgspec.json.encode([_row(item) for item in items]).decode())
+        return
+    for item in items:
+        code = item.error_code or "-"
+        typer.echo(f"{item.pk:6}  {local_text(item.received_at)}  {item.feed.value:9} {item.state.value:9} {code:22} {item.name}")
+
+
+@inbox.command("show")
+def inbox_show(number: int, raw: Annotated[bool, typer.Option(help="In nguyên bytes. The bytes as received.")] = False) -> None:
+    """Một mục: vì sao lỗi, ở đâu. One item: what failed, where, and why."""
+    if raw:
+        sys.stdout.buffer.write(_with_store(lambda store, _: Inbox(store, _now).content(number)))
+        return
+
+    async def work(store: Store, _settings: Settings) -> None:
+        box = Inbox(store, _now)
+        item = await box.item(number)
+        for key, value in _row(item).items():
+            typer.echo(f"{key:12} {value if value is not None else '-'}")
+        for p in await box.problems(number):
+            typer.echo(f"{p.severity.value:6} {p.code}  {p.place}  {p.table or '-'}/{p.field or '-'}  x{p.count}")
+            if p.reason_vi:
+                typer.echo(f"       {p.reason_vi}\n       {p.reason_en}")
+
+    _with_store(work)
+
+
+@inbox.command("replay")
+def inbox_replay(
+    number: Annotated[int | None, typer.Argument(help="Số mục. The item's number.")] = None,
+    state: Annotated[State | None, typer.Option(help="Mọi mục ở trạng thái này. All in this state.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Mọi mục. All of them.")] = False,
+) -> None:
+    """Đọc lại sau khi sửa. Ingests items again; the same bytes give the same store."""
+    if sum((number is not None, state is not None, everything)) != 1:
+        raise typer.BadParameter("cần một trong: số mục, --state, --all / give one of: a number, --state, --all")
+
+    async def work(store: Store, settings: Settings) -> list[ReceiveResult]:
+        ingest = _ingest(store, settings)
+        if number is not None:
+            return [await ingest.ingest(number)]
+        items = await ingest.inbox.items(state)
+        return [await ingest.ingest(item.pk) for item in items if item.state is not State.DUPLICATE]
+
+    _report(_with_store(work))
+
+
+def _row(item: Item) -> dict[str, object]:
+    return {
+        "number": item.pk,
+        "feed": item.feed.value,
+        "name": item.name,
+        "state": item.state.value,
+        "error_code": item.error_code,
+        "received_at": local_text(item.received_at),
+        "attempts": item.attempts,
+        "units": item.units,
+        "sha256": item.sha256,
+    }
+
+
+def _report(results: list[ReceiveResult]) -> None:
+    """A line an item; exit code 1 when any part of any failed."""
+    for r in results:
+        errors = [p for p in r.errors if p.severity is Severity.ERROR]
+        typer.echo(f"{r.pk:6}  {r.state.value:9} {r.units} đợt / units  {errors[0].code if errors else ''}")
+    if any(r.state in (State.FAILED, State.PARTIAL) for r in results):
+        typer.echo("Xem lỗi: node-agent inbox show SỐ / see why: node-agent inbox show NUMBER", err=True)
+        raise typer.Exit(1)
+
+
+def main() -> None:
+    """Runs a command; an error of ours becomes two lines on standard error and exit code 1, never a traceback."""
+    try:
+        app()
+    except NodeError as error:
+        typer.echo(f"{error.code}: {error.vi}\n{error.code}: {error.en}", err=True)
+        raise SystemExit(1) from None
+
+
+if __name__ == "__main__":
+    main()

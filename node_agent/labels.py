@@ -1,0 +1,182 @@
+"""Labels of sensitive records, set at ingest from the dated table feeds/codes/sensitive.csv. No policy: who may see what is access.py.
+
+The unit rule (applied in store/supersede.py, over what is current): when any record of a unit, or the unit itself, is
+labelled HIV, every record of that unit is, since having been there is the sensitive fact. Other labels stay on the records
+that carry them, and on the unit's encounter, documents, referrals and appointments, which repeat diagnoses in words.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from enum import IntFlag
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from node_agent.errors import ContractViolation
+from node_agent.records import ParsedRecord, ParsedUnit
+from schema.elements import RecordKind
+
+
+class Label(IntFlag):
+    """A bit each; the numbers are in the store and never change."""
+
+    HIV = 1
+    TB = 2
+    PSYCHIATRIC = 4
+    REPRODUCTIVE = 8
+    GENETIC = 16
+    ABUSE = 32
+    SUBSTANCE = 64
+
+
+REPEATS_UNIT = frozenset(
+    k.value
+    for k in (
+        RecordKind.ENCOUNTER,
+        RecordKind.DOCUMENT_REFERENCE,
+        RecordKind.REFERRAL,
+        RecordKind.APPOINTMENT,
+    )
+)
+_ICD = re.compile(r"[A-Z]\d[0-9A-Z](?:\.?[0-9A-Z]{1,4})?")
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One row of sensitive.csv. system: icd10, test, drug, snomed, term, regimen or table; match: prefix, exact, word."""
+
+    label: Label
+    system: str
+    code: str
+    match: str
+    valid_from: str
+    reviewed: str
+    note: str
+
+
+@cache
+def rules() -> tuple[Rule, ...]:
+    """The table, in file order."""
+    text = files("node_agent.feeds").joinpath("codes/sensitive.csv").read_text("utf-8")
+    return tuple(
+        Rule(Label[r["label"]], r["system"], r["code"], r["match"], r["valid_from"], r["reviewed"], r["note"])
+        for r in csv.DictReader(text.splitlines())
+    )
+
+
+def labels_of(record: ParsedRecord) -> int:
+    """The label bits of one record by itself: the feed's, its table's, its codes', its words' and its regimens'."""
+    bits = _named(record.labels, record.table) | _table_labels([record.table])
+    words: list[str] = []
+    for code in _walk(record.body, words):
+        bits |= _code_labels(*code)
+    text = fold("\n".join(words))
+    return int(bits | _term_labels(text) | _regimen_labels(text))
+
+
+def unit_labels(unit: ParsedUnit) -> int:
+    """The label bits of the unit as a whole: the feed's, its tables', and regimens whose drugs lie in several records."""
+    drugs = (RecordKind.PRESCRIPTION, RecordKind.MEDICATION_ADMINISTRATION)
+    words: list[str] = []
+    for record in unit.records:
+        if record.kind in drugs:
+            list(_walk(record.body, words))
+    return int(
+        _named(unit.labels, "*") | _table_labels(unit.tables) | _regimen_labels(fold("\n".join(words)))
+    )
+
+
+def fold(text: str) -> str:
+    """Lower case without Vietnamese marks: 'Tâm thần' -> 'tam than', so that unmarked and decomposed spellings match."""
+    plain = unicodedata.normalize("NFD", text.casefold()).replace("đ", "d")
+    return plain if plain.isascii() else "".join(c for c in plain if not unicodedata.combining(c))
+
+
+def normal(code: str) -> str:
+    """'b20.1*' -> 'B201'."""
+    return re.sub(r"[.*†\s]", "", code).upper()
+
+
+def _named(names: Iterable[str], table: str) -> Label:
+    try:
+        return _any(Label[name] for name in names)
+    except KeyError:
+        raise ContractViolation(table, "labels", "nhãn lạ", "unknown label") from None
+
+
+def _any(labels: Iterable[Label]) -> Label:
+    bits = Label(0)
+    for label in labels:
+        bits |= label
+    return bits
+
+
+def _walk(value: Any, words: list[str]) -> Iterator[tuple[str, str]]:
+    """(system, code) of everything that looks like a Code; every string lands in `words`."""
+    if isinstance(value, dict):
+        system = str(value.get("system") or "").lower()
+        for key in ("code", "asSent"):
+            if isinstance(code := value.get(key), str):
+                yield system, code
+        for item in value.values():
+            yield from _walk(item, words)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _walk(item, words)
+    elif isinstance(value, str):
+        words.append(value)
+
+
+@cache
+def _code_labels(system: str, code: str) -> Label:
+    text = normal(code)
+    icd = (
+        "icd-10" in system
+        or "icd10" in system
+        or (not system and _ICD.fullmatch(code.strip().upper()) is not None)
+    )
+    bits = Label(0)
+    for rule in rules():
+        if rule.system not in ("icd10", "test", "drug", "snomed") or (rule.system == "icd10") != icd:
+            continue
+        wanted = normal(rule.code)
+        if text == wanted or (rule.match == "prefix" and text.startswith(wanted)):
+            bits |= rule.label
+    return bits
+
+
+def _table_labels(tables: Iterable[str]) -> Label:
+    held = frozenset(tables)
+    return _any(r.label for r in rules() if r.system == "table" and r.code in held)
+
+
+@cache
+def _term_patterns() -> tuple[tuple[Label, re.Pattern[str]], ...]:
+    parts: dict[Label, list[str]] = {}
+    for rule in rules():
+        if rule.system == "term":
+            tail = "" if rule.match == "prefix" else r"(?!\w)"
+            parts.setdefault(rule.label, []).append(re.escape(fold(rule.code)) + tail)
+    return tuple((label, re.compile(rf"(?<!\w)(?:{'|'.join(found)})")) for label, found in parts.items())
+
+
+def _term_labels(text: str) -> Label:
+    return _any(label for label, pattern in _term_patterns() if pattern.search(text))
+
+
+@cache
+def _regimens() -> tuple[tuple[Label, tuple[re.Pattern[str], ...]], ...]:
+    return tuple(
+        (r.label, tuple(re.compile(rf"(?<![^\W\d_])(?:{part})") for part in r.code.split("+")))
+        for r in rules()
+        if r.system == "regimen"
+    )
+
+
+def _regimen_labels(text: str) -> Label:
+    return _any(label for label, parts in _regimens() if all(part.search(text) for part in parts))

@@ -1,0 +1,71 @@
+"""FAILED parts of inbox items that belong to a known person: while one stands, that person's coverage is INCOMPLETE.
+
+A failure is settled (1) by a replay of its item in which the part no longer fails, or (2) by a newer item that stores the
+same unit (facility and unit key); when the unit key could not be read, by a newer item that stores anything current for
+that patient. A failure of an item older than that is never put back, so the order of replays does not matter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import delete, exists, insert, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from node_agent.records import ParsedPatient
+from node_agent.store.ids import Ids
+from node_agent.store.patients import Patients, is_bare
+from node_agent.store.write import log_change
+from node_agent.tables import STORE
+
+_FAILURE, _UNIT, _RECORD = STORE.tables["failure"], STORE.tables["unit"], STORE.tables["record"]
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A part that failed, and whose it is. position: unique within its item."""
+
+    facility: str
+    patient: ParsedPatient
+    unit_key: str | None
+    position: int
+    code: str
+
+
+async def replace_failures(
+    connection: AsyncConnection, ids: Ids, inbox: int, failures: Sequence[Failure], at: str
+) -> None:
+    """Makes these the item's failures, and settles older ones that its stored units answer."""
+    touched = set(
+        (await connection.execute(select(_FAILURE.c.patient).where(_FAILURE.c.inbox == inbox))).scalars()
+    )
+    await connection.execute(delete(_FAILURE).where(_FAILURE.c.inbox == inbox))
+    patients = Patients(connection, ids)
+    await patients.load((f.facility, f.patient.local_id) for f in failures)
+    rows = []
+    for failure in failures:
+        if is_bare(failure.patient) and patients.pk(failure.facility, failure.patient.local_id) is None:
+            continue  # nobody whom the gateway could locate
+        pk = await patients.take(failure.facility, failure.patient, ("", inbox, failure.position))
+        row = {"patient": pk, "facility": failure.facility, "inbox": inbox, "position": failure.position}
+        rows.append({**row, "code": failure.code, "unit_key": failure.unit_key})
+    await patients.save()
+    if rows:
+        await connection.execute(insert(_FAILURE), rows)
+    same_unit = exists().where(
+        _UNIT.c.facility == _FAILURE.c.facility,
+        _UNIT.c.unit_key == _FAILURE.c.unit_key,
+        _UNIT.c.inbox > _FAILURE.c.inbox,
+    )
+    same_patient = (
+        exists()
+        .where(_RECORD.c.patient == _FAILURE.c.patient, _RECORD.c.current)
+        .where(_UNIT.c.pk == _RECORD.c.unit, _UNIT.c.inbox > _FAILURE.c.inbox)
+    )
+    settled = same_unit | (_FAILURE.c.unit_key.is_(None) & same_patient)
+    answered = (await connection.execute(select(_FAILURE.c.pk, _FAILURE.c.patient).where(settled))).all()
+    if answered:
+        await connection.execute(delete(_FAILURE).where(_FAILURE.c.pk.in_([pk for pk, _ in answered])))
+    touched |= {patient for _, patient in answered} | {row["patient"] for row in rows}
+    await log_change(connection, touched, at)

@@ -1,0 +1,1 @@
+"""Alembic's tree of revisions; no code of ours imports from here."""

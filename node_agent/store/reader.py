@@ -1,0 +1,90 @@
+"""Reading the store on the way out: one compiled statement, under a deadline the database itself keeps.
+
+SQLite runs in a few threads, each with its own read-only connection: the event loop stays free, and a progress handler
+stops a statement whose time is over (spikes: no measurable cost).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import threading
+import time
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Protocol
+
+CHECK_EVERY = 2_000  # virtual-machine steps between two looks at the clock
+
+
+class DeadlineOver(Exception):
+    """The statement was stopped because its time was over."""
+
+
+class Reader(Protocol):
+    """What the way out needs of a database. Parameters are named; `seconds` is how long a statement may run."""
+
+    async def fetch_one(
+        self, sql: str, parameters: Mapping[str, Any], seconds: float
+    ) -> tuple[Any, ...] | None: ...
+
+    async def fetch_all(
+        self, sql: str, parameters: Mapping[str, Any], seconds: float
+    ) -> list[tuple[Any, ...]]: ...
+
+    def close(self) -> None: ...
+
+
+class SqliteReader:
+    """A Reader over a SQLite file in WAL mode."""
+
+    def __init__(self, path: Path, threads: int = 2) -> None:
+        self.path = path
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="store-reader")
+        self._local = threading.local()
+        self._open: list[sqlite3.Connection] = []
+
+    async def fetch_one(
+        self, sql: str, parameters: Mapping[str, Any], seconds: float
+    ) -> tuple[Any, ...] | None:
+        """The first row, or None."""
+        rows = await self.fetch_all(sql, parameters, seconds)
+        return rows[0] if rows else None
+
+    async def fetch_all(
+        self, sql: str, parameters: Mapping[str, Any], seconds: float
+    ) -> list[tuple[Any, ...]]:
+        """All rows; raises DeadlineOver."""
+        return await asyncio.get_running_loop().run_in_executor(
+            self._pool, self._run, sql, parameters, seconds
+        )
+
+    def close(self) -> None:
+        """End the threads and their connections."""
+        self._pool.shutdown(wait=True)
+        for connection in self._open:
+            connection.close()
+
+    def _run(self, sql: str, parameters: Mapping[str, Any], seconds: float) -> list[tuple[Any, ...]]:
+        connection = self._connection()
+        end = time.monotonic() + seconds
+        connection.set_progress_handler(lambda: time.monotonic() > end, CHECK_EVERY)
+        try:
+            return connection.execute(sql, parameters).fetchall()
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorname == "SQLITE_INTERRUPT":
+                raise DeadlineOver from None
+            raise
+
+    def _connection(self) -> sqlite3.Connection:
+        known: sqlite3.Connection | None = getattr(self._local, "connection", None)
+        if known is None:
+            known = sqlite3.connect(
+                f"file:{self.path}?mode=ro", uri=True, check_same_thread=False, cached_statements=512
+            )
+            known.execute("PRAGMA cache_size=-65536")
+            known.execute("PRAGMA mmap_size=1073741824")
+            self._local.connection = known
+            self._open.append(known)
+        return known

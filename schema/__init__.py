@@ -1,0 +1,1 @@
+"""The contract both sides speak: types, filters, coverage, delegation, GraphQL over HTTP. Imports neither side, does no I/O."""

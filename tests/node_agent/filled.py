@@ -1,0 +1,325 @@
+"""A node's store filled through ingest with hand-made units, and what the contract says it must answer, worked out naively."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import sqlite3
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from graphql import GraphQLSchema
+
+from node_agent.answer import Ledger
+from node_agent.dialect import SQLITE
+from node_agent.graph import NodeContext, subgraph
+from node_agent.ingest import Ingest
+from node_agent.records import FeedError, ParsedFile, ParsedPatient, ParsedRecord, ParsedUnit, Supersede
+from node_agent.settings import Settings
+from node_agent.store.engine import open_store
+from node_agent.store.migrate import prepare
+from node_agent.store.reader import SqliteReader
+from schema.clinical import CONNECTION_FIELDS
+from schema.delegation import Allowed, Subject, new_delegation
+from schema.elements import Feed, RecordKind
+from schema.execution import Executor, Request, Result
+from schema.over_http import GRAPHQL_RESPONSE, answer
+from schema.scalars import sort_time
+from tests import plain
+from tests.plain import Json
+
+FACILITY, OTHER_FACILITY = "01001", "01002"
+EVERYTHING = Allowed(None, 0, "", "~")
+NOW = datetime(2026, 3, 1, 2, 3, 4, tzinfo=UTC)
+NODE = plain.plain_schema(subgraph())
+DATES = (None, "2023", "2024", "2024-02", "2024-02-29", "2024-02-29T07:30+07:00", "2024-03-01T00:00:00.5+07:00", "2025-12-31")
+
+
+class HandMadeFeed:
+    """A feed whose bytes are the number of a file made beforehand."""
+
+    def __init__(self, feed: Feed = Feed.FHIR) -> None:
+        self.feed, self.files = feed, list[ParsedFile]()
+
+    def parse(self, data: bytes) -> ParsedFile:
+        return self.files[int(data)]
+
+
+@dataclass
+class Person:
+    """A patient of a facility and their records."""
+
+    patient: ParsedPatient
+    records: list[ParsedRecord] = field(default_factory=list)
+    labels: frozenset[str] = frozenset()
+
+    @property
+    def unit(self) -> ParsedUnit:
+        tables = frozenset(r.table for r in self.records)
+        key = f"unit-{self.patient.local_id}"
+        return ParsedUnit(
+            self.patient.facility, key, "1", self.patient, tuple(self.records), tables, Supersede.UNIT, self.labels
+        )
+
+
+@dataclass
+class Filled:
+    """The store, and the node's schema over it."""
+
+    path: Path
+    people: dict[str, Person]
+    ids: Any
+    reader: SqliteReader
+    executor: Executor = field(default_factory=lambda: Executor(subgraph()))
+
+    def ref(self, name: str) -> str:
+        patient = self.people[name].patient
+        return str(self.ids.ref(patient.facility, patient.local_id))
+
+    def run(
+        self,
+        query: str,
+        *names: str,
+        allowed: Allowed = EVERYTHING,
+        delegated: tuple[str, ...] | None = None,
+        seconds: float = 10,
+        operation: str | None = None,
+        **variables: Any,
+    ) -> Result:
+        """The node's result for `query($r: [_Any!]!, …)` about these people."""
+        refs = [self.ref(n) for n in names]
+        subjects = tuple(Subject(r, "GRANT", "g") for r in (refs if delegated is None else map(self.ref, delegated)))
+        request = Request(query, {"r": representations(refs), **variables}, operation)
+        delegation = new_delegation(
+            audience="n", body=b"", now=0, jti="j" * 22, purpose="TREAT", subjects=subjects, allowed=allowed, contract="1.0"
+        )
+        ledger = Ledger(self.reader, lambda: NOW.timestamp())
+        context = NodeContext(
+            delegation, request, self.executor.document(query), self.reader, SQLITE, ledger, seconds
+        )
+        return asyncio.run(self.executor.run(request, context))
+
+    def body(self, query: str, *names: str, **options: Any) -> bytes:
+        """The bytes that go over the wire."""
+        return answer(self.run(query, *names, **options), GRAPHQL_RESPONSE).body
+
+    def refusal(self, query: str, *names: str, **options: Any) -> str:
+        """The code of the only error; data must be absent or null."""
+        result = self.run(query, *names, **options)
+        assert not result.data and len(result.errors) == 1, result
+        return str(result.errors[0]["extensions"]["code"])
+
+    def naive(self, query: str, *names: str, allowed: Allowed = EVERYTHING, **variables: Any) -> Any:
+        """`data` as the contract has it, from the units themselves."""
+        rows = self._rows()
+        entities = [naive_patient(self.ref(n), self.people[n], [r for r in rows if r["name"] == n], rows, allowed) for n in names]
+        root = {"_entities": lambda representations: entities}
+        return plain.answer(NODE, query, root, {"r": representations([self.ref(n) for n in names]), **variables})
+
+    def _rows(self) -> list[Json]:
+        with sqlite3.connect(self.path) as db:
+            columns = "id,labels,content_hash,key,received_at"
+            stored = {r[0]: r[1:] for r in db.execute(f"SELECT {columns} FROM record WHERE current")}
+        db.close()
+        out = []
+        for name, person in self.people.items():
+            for seq, record in enumerate(person.records):
+                out.append(self._row(name, person, record, seq, stored))
+        return out
+
+    def _row(self, name: str, person: Person, record: ParsedRecord, seq: int, stored: dict[str, Any]) -> Json:
+        facility = person.patient.facility
+        rid = self.ids.record(facility, record.kind, record.source_key)
+        encounter = record.encounter_key and self.ids.record(facility, RecordKind.ENCOUNTER, record.encounter_key)
+        labels, digest, key, received = stored[rid]
+        spine = {
+            "id": rid,
+            "kind": record.kind.value,
+            "facility": {"__typename": "Facility", "code": facility, "name": f"Bệnh viện {facility}"},
+            "feed": "FHIR",
+            "encounterId": encounter,
+            "receivedAt": received,
+            "notResent": False,
+        }
+        body = {**plain.completed(NODE, plain.type_of(record.kind), record.body), **spine}
+        links = {
+            role: [self.ids.record(facility, RecordKind.OBSERVATION, t) for t in targets]
+            for role, targets in record.links.items()
+        }
+        return {
+            "name": name, "seq": seq, "body": body, "labels": labels, "hash": digest, "key": key, "links": links,
+            "sort": sort_time(record.time), "facility": facility, "id": rid, "kind": record.kind.value,
+            "encounter": encounter, "codes": sorted(codes_of(body)),
+        }  # fmt: skip
+
+
+def representations(refs: list[str]) -> list[Json]:
+    return [{"__typename": "Patient", "ref": ref} for ref in refs]
+
+
+def codes_of(value: Any) -> set[str]:
+    """The codes in a body, as a code filter compares them."""
+    found: set[str] = set()
+    if isinstance(value, dict):
+        text = value.get("code") or value.get("asSent")
+        if value.get("__typename") == "Code" and text:
+            found.add("".join(c for c in text if c not in ".*† ").upper())
+        found = found.union(*map(codes_of, value.values()))
+    elif isinstance(value, list):
+        found = found.union(*map(codes_of, value))
+    return found
+
+
+def visible(row: Json, allowed: Allowed) -> bool:
+    return (
+        not row["labels"] & allowed.denied_labels
+        and (allowed.kinds is None or row["kind"] in allowed.kinds)
+        and allowed.period_low <= row["sort"] < allowed.period_high
+    )
+
+
+def matches(row: Json, given: Json) -> bool:
+    """Whether a row passes a RecordFilter or TimelineFilter, by the words of schema/filters.py."""
+    period = given.get("period") or {}
+    start, end = ((period.get(n) or "").removesuffix("+07:00") for n in ("from", "to"))
+    if start and not row["sort"] >= start + "0000-01-01T00:00:00.000000"[len(start) :]:
+        return False
+    if end and not row["sort"][: len(end)] <= end:
+        return False
+    code = "".join(c for c in given.get("code") or "" if c not in ".*† ").upper()
+    if code and not any(c.startswith(code) for c in row["codes"]):
+        return False
+    if given.get("facility") is not None and row["facility"] != given["facility"]:
+        return False
+    if given.get("encounter") is not None and given["encounter"] not in (row["encounter"], row["id"]):
+        return False
+    return given.get("kinds") is None or row["kind"] in given["kinds"]
+
+
+def naive_patient(ref: str, person: Person, mine: list[Json], rows: list[Json], allowed: Allowed) -> Json:
+    """The Patient of the contract as dicts."""
+    open_rows = [r for r in mine if visible(r, allowed)]
+
+    def connection(kind: RecordKind | None) -> Any:
+        name = "Timeline" if kind is None else plain.type_of(kind)
+
+        def page(first: int = 20, after: str | None = None, filter: Json | None = None) -> Json:  # noqa: A002
+            found = [r for r in open_rows if kind in (None, RecordKind(r["kind"])) and matches(r, filter or {})]
+            found.sort(key=position, reverse=True)
+            left = [r for r in found if after is None or position(r) < tuple(after.split("|"))]
+            edges = [edge(r, name) for r in left[:first]]
+            info = {"__typename": "PageInfo", "hasNextPage": len(left) > first}
+            return {"__typename": f"{name}Connection", "edges": edges, "pageInfo": info}
+
+        return page
+
+    def edge(row: Json, name: str) -> Json:
+        return {
+            "__typename": f"{name}Edge", "sortKey": row["sort"], "id": row["id"], "kind": row["kind"],
+            "facility": row["facility"], "key": row["key"], "contentHash": row["hash"], "subject": ref,
+            "node": record(row),
+        }  # fmt: skip
+
+    def record(row: Json) -> Json:
+        return {**row["body"], **{name: lambda n=name, r=row: related(r, n) for name in relations(row["kind"])}}
+
+    def related(row: Json, name: str) -> list[Json]:
+        if name == "results":
+            linked = [r for i in row["links"].get(name, []) for r in open_rows if r["id"] == i]
+            return [record(r) for r in linked]
+        kind = RELATIONS[name]
+        found = [r for r in open_rows if r["encounter"] == row["id"] and r["kind"] == kind.value]
+        found.sort(key=lambda r: (r["seq"], r["id"]))
+        return [diagnosis(r) if name == "diagnoses" else record(r) for r in found]
+
+    lists = {CONNECTION_FIELDS[k]: connection(k) for k in RecordKind}
+    known = person.patient
+    return {
+        "__typename": "Patient", "ref": ref, "name": known.name, "birthDate": known.birth_date,
+        "gender": known.gender, **lists, "timeline": connection(None),
+        "ledger": {"__typename": "NodeLedger", "facility": known.facility, "failedItems": 0, "lagging": False,
+                   "asOf": "2026-03-01T09:03:04+07:00", "feedLagSeconds": 0},
+    }  # fmt: skip
+
+
+RELATIONS = {
+    "diagnoses": RecordKind.CONDITION,
+    **{CONNECTION_FIELDS[k]: k for k in RecordKind if k is not RecordKind.ENCOUNTER},
+}
+
+
+def relations(kind: str) -> list[str]:
+    if kind == "DIAGNOSTIC_REPORT":
+        return ["results"]
+    names = NODE.type_map["Encounter"].fields  # type: ignore[union-attr]
+    return [n for n in RELATIONS if n in names] if kind == "ENCOUNTER" else []
+
+
+def diagnosis(row: Json) -> Json:
+    code = row["body"]["code"]
+    view = {n: code[n] for n in ("system", "code", "display", "asSent")}
+    return {"__typename": "Diagnosis", "id": row["id"], "role": row["body"]["role"], **view}
+
+
+def position(row: Json) -> tuple[str, str, str]:
+    return row["sort"], row["facility"], row["id"]
+
+
+def make_person(seed: int, facility: str, local_id: str, encounters: int = 3, schema: GraphQLSchema = NODE) -> Person:
+    """A random person with records of every kind; some belong to an encounter, some to none."""
+    rng = random.Random(seed)
+    patient = ParsedPatient(facility, local_id, (), f"Trần Thử {local_id}", "1980-03-05", "FEMALE")
+    person = Person(patient)
+    keys = [f"{local_id}-visit{n}" for n in range(encounters)]
+    for n, key in enumerate(keys):
+        person.records.append(make_record(rng, RecordKind.ENCOUNTER, key, None, schema))
+        observations = [f"{key}/o{i}" for i in range(3)]
+        for kind in RecordKind:
+            if kind is RecordKind.ENCOUNTER:
+                continue
+            count = 3 if kind in (RecordKind.OBSERVATION, RecordKind.CONDITION) else 1
+            for i in range(count):
+                source = observations[i] if kind is RecordKind.OBSERVATION else f"{key}/{kind.value}/{i}"
+                record = make_record(rng, kind, source, key if (n + i) % 4 else None, schema)
+                if kind is RecordKind.DIAGNOSTIC_REPORT:
+                    record = replace(record, links={"results": tuple(reversed(observations))})
+                person.records.append(record)
+    return person
+
+
+def make_record(
+    rng: random.Random, kind: RecordKind, source: str, encounter: str | None, schema: GraphQLSchema = NODE
+) -> ParsedRecord:
+    body = plain.make_body(schema, plain.type_of(kind), rng)
+    number = ("01929", source) if kind is RecordKind.REFERRAL else None
+    return ParsedRecord(kind, source, kind.value, body, rng.choice(DATES), encounter, number)
+
+
+def fill(folder: Path, people: dict[str, Person], errors: tuple[FeedError, ...] = ()) -> Filled:
+    """A store with these people in it, through the node's own ingest."""
+    settings = Settings(
+        data_folder=folder,
+        facilities=[{"code": f, "name": f"Bệnh viện {f}"} for f in (FACILITY, OTHER_FACILITY)],  # type: ignore[arg-type]
+        feeds=[{"feed": "fhir"}],  # type: ignore[arg-type]
+    )
+    feed = HandMadeFeed()
+    feed.files.append(ParsedFile(tuple(p.unit for p in people.values()), errors))
+    ids: list[Any] = []
+
+    async def work() -> Path:
+        store = open_store(settings)
+        try:
+            await prepare(store, settings)
+            ingest = Ingest(store, settings, {Feed.FHIR: feed}, lambda: NOW)
+            result = await ingest.receive(Feed.FHIR, "file", b"0")
+            assert errors or not result.errors, result.errors
+            ids.append(store.ids)
+            assert store.path is not None
+            return store.path
+        finally:
+            await store.close()
+
+    path = asyncio.run(work())
+    return Filled(path, people, ids[0], SqliteReader(path))
