@@ -30,13 +30,13 @@ QUERY = """query History($by: PatientBy!, $access: AccessInput!) {
         pageInfo { hasNextPage endCursor } } } } }"""
 
 
-def files(facility: str) -> dict[str, bytes]:
+def files(facility: str, cccd: str = CCCD) -> dict[str, bytes]:
     """One file a visit, in order."""
     start = datetime(2023, 1, 9, 8, 15)
-    return {f"{n:04d}.xml": visit(facility, n, start + timedelta(days=41 * n)) for n in range(ENCOUNTERS)}
+    return {f"{n:04d}.xml": visit(facility, n, start + timedelta(days=41 * n), cccd) for n in range(ENCOUNTERS)}
 
 
-def visit(facility: str, number: int, at: datetime) -> bytes:
+def visit(facility: str, number: int, at: datetime, cccd: str = CCCD) -> bytes:
     """One GIAMDINHHS envelope."""
     link, when = f"{facility}{number:05d}", at.strftime("%Y%m%d%H%M")
     one = {
@@ -44,7 +44,7 @@ def visit(facility: str, number: int, at: datetime) -> bytes:
         "STT": "1",
         "MA_BN": "BN000001",
         "HO_TEN": "TRẦN VĂN BÌNH",
-        "SO_CCCD": CCCD,
+        "SO_CCCD": cccd,
         "NGAY_SINH": BIRTH,
         "GIOI_TINH": "1",
         "LY_DO_VV": "Khám định kỳ đái tháo đường, tăng huyết áp",

@@ -6,6 +6,7 @@ statement a patient and hands the text on as it is.
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +19,7 @@ from strawberry.types import Info
 from node_agent.answer import Ledger, bindings, placeholder
 from node_agent.compile import Compiler, Statement
 from node_agent.dialect import Dialect
-from node_agent.store.reader import Reader
+from node_agent.store.reader import DeadlineOver, Reader
 from schema.connections import connection_fields
 from schema.coverage import NodeLedger
 from schema.delegation import Delegation
@@ -75,15 +76,19 @@ class Subgraph(strawberry.federation.Schema):
         """One finished entity a representation, null where the ref is unknown here."""
         context: NodeContext = info.context
         subjects = {s.ref for s in context.delegation.subjects}
-        refs = [_ref(r) for r in representations]  # type: ignore[arg-type]
+        refs = [_ref(r) for r in representations]
         if not subjects.issuperset(refs):
             raise GraphQLError("A patient outside the delegation was asked for.", extensions={"code": "NOT_DELEGATED"})
         raw = context.document.variables(context.request)
         statement = compiled(context, info, raw)
         common = bindings(statement, raw, context.delegation.allowed)
         out: list[Any] = []
+        end = time.monotonic() + context.seconds
         for ref in refs:
-            row = await context.reader.fetch_one(statement.sql, {**common, "ref": ref}, context.seconds)
+            try:
+                row = await context.reader.fetch_one(statement.sql, {**common, "ref": ref}, end - time.monotonic())
+            except DeadlineOver:
+                raise GraphQLError("The request's time was over.", extensions={"code": "DEADLINE_OVER"}) from None
             out.append(Completed(row and msgspec.Raw(await context.ledger.weave(statement, row))))
         return out
 
@@ -101,8 +106,8 @@ def compiled(context: NodeContext, info: Info, raw: dict[str, Any]) -> Statement
     return statement
 
 
-def _ref(representation: dict[str, Any]) -> str:
-    if representation.get("__typename") != "Patient" or not isinstance(representation.get("ref"), str):
+def _ref(representation: object) -> str:
+    if not isinstance(representation, dict) or representation.get("__typename") != "Patient" or not isinstance(representation.get("ref"), str):
         raise GraphQLError("A representation is {__typename: \"Patient\", ref: …}.", extensions={"code": "BAD_REPRESENTATION"})
     return str(representation["ref"])
 

@@ -80,14 +80,19 @@ def labels_of(record: ParsedRecord) -> int:
 
 
 def unit_labels(unit: ParsedUnit) -> int:
-    """The label bits of the unit as a whole: the feed's, its tables', and regimens whose drugs lie in several records."""
+    """The label bits of the unit as a whole: the feed's, its tables', and regimens whose drugs lie in several records.
+
+    A table counts by its records: exporters send the HIV and tuberculosis tables of everybody, with blank rows.
+    """
     drugs = (RecordKind.PRESCRIPTION, RecordKind.MEDICATION_ADMINISTRATION)
     words: list[str] = []
     for record in unit.records:
         if record.kind in drugs:
             list(_walk(record.body, words))
     return int(
-        _named(unit.labels, "*") | _table_labels(unit.tables) | _regimen_labels(fold("\n".join(words)))
+        _named(unit.labels, "*")
+        | _table_labels(r.table for r in unit.records)
+        | _regimen_labels(fold("\n".join(words)))
     )
 
 

@@ -17,7 +17,9 @@ import strawberry
 from cachetools import LRUCache
 from graphql import (
     DocumentNode,
+    FieldNode,
     FragmentDefinitionNode,
+    FragmentSpreadNode,
     GraphQLError,
     GraphQLSyntaxError,
     OperationDefinitionNode,
@@ -30,6 +32,7 @@ from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
 from schema.selection import Scope, condition_variables, defaults_of, fragments_of
 
+PLANS_LIMIT = 64  # of one document: n Boolean variables of @include/@skip make 2^n plans
 LOG = logging.getLogger("hanoi_health_graph.execution")
 
 
@@ -78,7 +81,7 @@ class Document:
     operations: dict[str | None, OperationDefinitionNode]
     fragments: dict[str, FragmentDefinitionNode] = field(default_factory=dict)
     conditions: tuple[str, ...] = ()
-    plans: dict[Any, Any] = field(default_factory=dict)
+    plans: LRUCache[Any, Any] = field(default_factory=lambda: LRUCache(PLANS_LIMIT))
 
     def variables(self, request: Request) -> dict[str, Any]:
         """Raw variables with the operation's defaults filled in."""
@@ -107,27 +110,30 @@ class Executor:
 
     def __init__(self, schema: strawberry.Schema, documents: int = 1_000, max_tokens: int = 5_000, max_depth: int = 20) -> None:
         self.schema = schema._schema
-        self.documents: LRUCache[str, Document] = LRUCache(documents)
+        # Sized by text: a thousand documents as long as a request may be would not fit into memory.
+        self.documents: LRUCache[str, Document] = LRUCache(documents * 4_096, lambda d: 4_096 + len(d.text))
         self.max_tokens, self.max_depth = max_tokens, max_depth
 
     def document(self, text: str) -> Document:
         """The parsed and validated document of this text, from the cache where it was seen before."""
         known = self.documents.get(text)
         if known is None:
-            known = self.documents[text] = self._read(text)
+            known = self._read(text)
+            if self.documents.getsizeof(known) <= self.documents.maxsize:
+                self.documents[text] = known
         return known
 
     def _read(self, text: str) -> Document:
         try:
             ast = parse(text, max_tokens=self.max_tokens, no_location=False)
+            if _depth(ast) > self.max_depth:
+                deep = GraphQLError(f"The document is nested deeper than {self.max_depth} levels.")
+                return Document(text, None, [_coded(deep, "GRAPHQL_TOO_DEEP")], {})
+            errors = [_coded(e, "GRAPHQL_VALIDATION_FAILED") for e in validate(self.schema, ast, max_errors=20)]
         except GraphQLSyntaxError as error:
             return Document(text, None, [_coded(error, "GRAPHQL_PARSE_FAILED")], {})
         except RecursionError:
             return Document(text, None, [_coded(GraphQLError("The document is nested too deeply."), "GRAPHQL_TOO_DEEP")], {})
-        if _depth(ast) > self.max_depth:
-            deep = GraphQLError(f"The document is nested deeper than {self.max_depth} levels.")
-            return Document(text, None, [_coded(deep, "GRAPHQL_TOO_DEEP")], {})
-        errors = [_coded(e, "GRAPHQL_VALIDATION_FAILED") for e in validate(self.schema, ast, max_errors=20)]
         operations = {d.name.value if d.name else None: d for d in ast.definitions if isinstance(d, OperationDefinitionNode)}
         return Document(text, ast, errors, operations, fragments_of(ast), condition_variables(ast))
 
@@ -176,20 +182,24 @@ def _coded(error: GraphQLError, code: str) -> GraphQLError:
 
 
 def _depth(ast: DocumentNode) -> int:
-    fragments = {d.name.value: d for d in ast.definitions if d.kind == "fragment_definition"}  # type: ignore[attr-defined]
+    """The most fields one below another. Each fragment is measured once; a cycle counts as nothing, validation refuses it."""
+    fragments = fragments_of(ast)
+    known: dict[str, int] = {}
 
-    def walk(node: Any, seen: frozenset[str]) -> int:
+    def walk(node: Any) -> int:
         deepest = 0
         for selection in node.selection_set.selections if node.selection_set else ():
-            if selection.kind == "fragment_spread":
+            if isinstance(selection, FragmentSpreadNode):
                 name = selection.name.value
-                if name in fragments and name not in seen:
-                    deepest = max(deepest, walk(fragments[name], seen | {name}))
+                if name in fragments and name not in known:
+                    known[name] = 0
+                    known[name] = walk(fragments[name])
+                deepest = max(deepest, known.get(name, 0))
             else:
-                deepest = max(deepest, walk(selection, seen) + (selection.kind == "field"))
+                deepest = max(deepest, walk(selection) + isinstance(selection, FieldNode))
         return deepest
 
-    return max((walk(d, frozenset()) for d in ast.definitions if hasattr(d, "selection_set")), default=0)
+    return max((walk(d) for d in ast.definitions if hasattr(d, "selection_set")), default=0)
 
 
 def _public(error: GraphQLError) -> dict[str, Any]:
@@ -199,12 +209,12 @@ def _public(error: GraphQLError) -> dict[str, Any]:
     """
     extensions: Mapping[str, Any] = error.extensions or {}
     code, message = extensions.get("code"), error.message
-    if code is None and error.original_error is not None:
-        LOG.error("resolver failed", extra={"error_type": type(error.original_error).__name__, "path": error.path})
-        code, message = "INTERNAL_ERROR", "Lỗi nội bộ. Internal error."
-    elif code is None and message.startswith("Variable "):
+    if code is None and not error.path and message.startswith("Variable "):
         code = "BAD_USER_INPUT"
         message = f"Biến {message.split(maxsplit=2)[1]} không hợp lệ. The variable does not fit its type."
+    elif code is None and error.original_error is not None:
+        LOG.error("resolver failed", extra={"error_type": type(error.original_error).__name__, "path": error.path})
+        code, message = "INTERNAL_ERROR", "Lỗi nội bộ. Internal error."
     elif code is None and error.path:
         code, message = ("INTERNAL_ERROR", "Lỗi nội bộ. Internal error.") if "got invalid value" in message else ("BAD_USER_INPUT", message)
     out: dict[str, Any] = {"message": message}

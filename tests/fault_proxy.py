@@ -6,6 +6,7 @@ It runs in a thread of its own on loopback. `fault` is set by the test; NONE pas
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 from enum import Enum
 
@@ -39,12 +40,21 @@ class FaultProxy:
         self.target = ""
         self.fault = Fault.NONE
         self.requests = 0
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._up = threading.Event()
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._run()), daemon=True)
         self._thread.start()
-        self._server = asyncio.run_coroutine_threadsafe(
-            asyncio.start_server(self._serve, "127.0.0.1", self.port), self._loop
-        ).result(10)
+        assert self._up.wait(10)
+
+    async def _run(self) -> None:
+        self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
+        async with await asyncio.start_server(self._serve, "127.0.0.1", self.port):
+            self._up.set()
+            await self._stop.wait()
+        here = asyncio.current_task()
+        open_ones = [task for task in asyncio.all_tasks() if task is not here]
+        for task in open_ones:
+            task.cancel()
+        await asyncio.gather(*open_ones, return_exceptions=True)
 
     def advertise(self, url: str) -> str:
         """For NodeSpec.advertised: stand before this node."""
@@ -52,10 +62,9 @@ class FaultProxy:
         return self.url
 
     def close(self) -> None:
-        """Stop serving."""
-        self._loop.call_soon_threadsafe(self._server.close)
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(5)
+        """Stop serving and end every connection."""
+        self._loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join(10)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -65,10 +74,12 @@ class FaultProxy:
                 body = await reader.readexactly(length) if length else b""
                 self.requests += 1
                 await self._answer(head, body, writer)
-        except (asyncio.IncompleteReadError, ConnectionError):
+        except (asyncio.IncompleteReadError, asyncio.CancelledError, ConnectionError):
             pass
         finally:
             writer.close()
+            with contextlib.suppress(ConnectionError):
+                await writer.wait_closed()
 
     async def _answer(self, head: bytes, body: bytes, writer: asyncio.StreamWriter) -> None:
         fault = self.fault
@@ -107,8 +118,10 @@ class FaultProxy:
         lines = [x for x in head.split(b"\r\n") if x and not x.lower().startswith(b"connection:")]
         writer.write(b"\r\n".join([*lines, b"connection: close", b"", b""]) + body)
         await writer.drain()
-        raw = await reader.read()
-        writer.close()
+        try:
+            raw = await reader.read()
+        finally:
+            writer.close()
         return raw.partition(b"\r\n\r\n")[2]
 
 

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Protocol
+from urllib.parse import quote
 
 CHECK_EVERY = 2_000  # virtual-machine steps between two looks at the clock
 
@@ -56,9 +57,8 @@ class SqliteReader:
         self, sql: str, parameters: Mapping[str, Any], seconds: float
     ) -> list[tuple[Any, ...]]:
         """All rows; raises DeadlineOver."""
-        return await asyncio.get_running_loop().run_in_executor(
-            self._pool, self._run, sql, parameters, seconds
-        )
+        end = time.monotonic() + seconds  # waiting for a free thread counts
+        return await asyncio.get_running_loop().run_in_executor(self._pool, self._run, sql, parameters, end)
 
     def close(self) -> None:
         """End the threads and their connections."""
@@ -66,9 +66,10 @@ class SqliteReader:
         for connection in self._open:
             connection.close()
 
-    def _run(self, sql: str, parameters: Mapping[str, Any], seconds: float) -> list[tuple[Any, ...]]:
+    def _run(self, sql: str, parameters: Mapping[str, Any], end: float) -> list[tuple[Any, ...]]:
+        if time.monotonic() >= end:
+            raise DeadlineOver
         connection = self._connection()
-        end = time.monotonic() + seconds
         connection.set_progress_handler(lambda: time.monotonic() > end, CHECK_EVERY)
         try:
             return connection.execute(sql, parameters).fetchall()
@@ -81,7 +82,7 @@ class SqliteReader:
         known: sqlite3.Connection | None = getattr(self._local, "connection", None)
         if known is None:
             known = sqlite3.connect(
-                f"file:{self.path}?mode=ro", uri=True, check_same_thread=False, cached_statements=512
+                f"file:{quote(str(self.path))}?mode=ro", uri=True, check_same_thread=False, cached_statements=512
             )
             known.execute("PRAGMA cache_size=-65536")
             known.execute("PRAGMA mmap_size=1073741824")

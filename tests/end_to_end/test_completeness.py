@@ -20,6 +20,7 @@ from tests.fault_proxy import FaultProxy
 
 PATIENT = canonical(IdentifierKind.CCCD, hospital.CCCD)
 FRESH_SECONDS = 2.0
+SOMEBODY_ELSE = "001085067891"
 
 
 def spec(code: str, **options: Any) -> NodeSpec:
@@ -74,7 +75,7 @@ def test_a_registered_facility_that_is_not_connected_makes_the_answer_uncertain(
 
 
 def test_a_node_whose_sync_stopped_before_the_first_visit_makes_the_answer_uncertain(place: Path) -> None:
-    silent = NodeSpec("01006", "Bệnh viện 01006", "bhyt_xml", {})
+    silent = NodeSpec("01006", "Bệnh viện 01006", "bhyt_xml", hospital.files("01006", SOMEBODY_ELSE))
     with launch(place, [spec("01003"), silent], gateway_options={"locator_fresh_seconds": FRESH_SECONDS}) as running:
         running.settle()
         assert ask(running)["coverage"]["completeness"] == "COMPLETE"

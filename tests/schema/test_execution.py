@@ -1,0 +1,320 @@
+"""The executor hook and its guard: what Completed must survive, what is refused, and what never leaks."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from typing import Any
+
+import msgspec
+import pytest
+import strawberry
+from graphql import GraphQLError
+
+from schema.execution import PLANS_LIMIT, Completed, Executor, Request, Result
+from schema.over_http import GRAPHQL_RESPONSE, answer
+from schema.scalars import Decimal, PartialDate, schema_config
+
+CANARY = "CANARY-001090123456"
+DONE = {"n": 1, "deep": [{"x": None}]}
+
+
+@strawberry.type
+class Inner:
+    n: int
+    x: str
+
+
+@strawberry.type
+class Thing:
+    name: str
+
+    @strawberry.field
+    def done(self) -> Inner:
+        return Completed(msgspec.Raw(b'{"n":1}'))  # type: ignore[return-value]
+
+    @strawberry.field
+    async def later(self) -> str:
+        await asyncio.sleep(0)
+        return "later"
+
+    @strawberry.field
+    def broken(self) -> str | None:
+        raise RuntimeError(CANARY)
+
+    @strawberry.field
+    def broken_required(self) -> str:
+        raise RuntimeError(CANARY)
+
+
+@strawberry.input
+class Given:
+    date: PartialDate | None = None
+    amount: Decimal | None = None
+    number: int | None = None
+
+
+@strawberry.type
+class Query:
+    @strawberry.field
+    def done(self, label: str = "") -> Inner:
+        return Completed({**DONE, "label": label})  # type: ignore[return-value]
+
+    @strawberry.field
+    async def done_later(self) -> Inner:
+        await asyncio.sleep(0)
+        return Completed(msgspec.Raw(b'{"later":true}'))  # type: ignore[return-value]
+
+    @strawberry.field
+    def nothing(self) -> Inner | None:
+        return Completed(None)  # type: ignore[return-value]
+
+    @strawberry.field
+    def unchecked(self) -> Inner:
+        return Completed(None)  # type: ignore[return-value]
+
+    @strawberry.field
+    def items(self) -> list[Inner]:
+        return [Completed("a"), Inner(n=2, x="y"), Completed({"z": 1})]  # type: ignore[list-item]
+
+    @strawberry.field
+    def thing(self) -> Thing:
+        return Thing(name="thing")
+
+    @strawberry.field
+    def coded(self) -> str:
+        raise GraphQLError("Không được. Refused.", extensions={"code": "REFUSED_BY_TEST"})
+
+    @strawberry.field
+    def take(self, given: Given | None = None, text: str = "", number: int = 0) -> str:
+        return "taken"
+
+
+@strawberry.type
+class Mutation:
+    @strawberry.mutation
+    def change(self) -> str:
+        return "changed"
+
+
+@strawberry.type
+class Subscription:
+    @strawberry.subscription
+    async def ticks(self) -> Any:
+        yield 1
+
+    ticks.type_annotation = None  # type: ignore[attr-defined]
+
+
+SCHEMA = strawberry.Schema(Query, Mutation, config=schema_config())
+
+
+def run(query: str, operation: str | None = None, *, executor: Executor | None = None, get: bool = False, **variables: Any) -> Result:
+    made = executor or Executor(SCHEMA)
+    return asyncio.run(made.run(Request(query, variables or None, operation), None, queries_only=get))
+
+
+def data(query: str, operation: str | None = None, **variables: Any) -> Any:
+    result = run(query, operation, **variables)
+    assert result.errors == []
+    return msgspec.json.decode(msgspec.json.encode(result.data))
+
+
+def code(result: Result) -> str:
+    assert len(result.errors) == 1
+    return str(result.errors[0]["extensions"]["code"])
+
+
+def test_a_completed_value_is_taken_as_it_is_under_every_alias() -> None:
+    found = data("query($l: String = \"d\") { done { n } again: done(label: $l) { x n } doneLater { n } nothing { n } }")
+    assert found == {"done": {**DONE, "label": ""}, "again": {**DONE, "label": "d"}, "doneLater": {"later": True}, "nothing": None}
+
+
+def test_a_completed_value_skips_every_check_null_included() -> None:
+    """The reason why whatever is wrapped must already be right."""
+    assert data("{ unchecked { n } }") == {"unchecked": None}
+
+
+def test_completed_values_may_be_items_of_a_list() -> None:
+    assert data("{ items { n x } }") == {"items": ["a", {"n": 2, "x": "y"}, {"z": 1}]}
+
+
+def test_completed_values_survive_fragments_directives_and_merged_duplicates() -> None:
+    query = """query($yes: Boolean!, $no: Boolean = false) {
+      ...F done { x } ... on Query { done { n } } done @skip(if: $no) { n }
+      hidden: done @include(if: $no) { n } shown: done @include(if: $yes) { n } thing { ...T done { n } later }
+    }
+    fragment F on Query { done { n } }
+    fragment T on Thing { __typename name done { x } }"""
+    whole = {**DONE, "label": ""}
+    assert data(query, yes=True) == {
+        "done": whole,
+        "shown": whole,
+        "thing": {"__typename": "Thing", "name": "thing", "done": {"n": 1}, "later": "later"},
+    }
+
+
+def test_completed_values_stand_beside_errors_and_introspection() -> None:
+    result = run("{ done { n } thing { broken done { n } } __schema { queryType { name } } __typename }")
+    assert msgspec.json.decode(msgspec.json.encode(result.data)) == {
+        "done": {**DONE, "label": ""},
+        "thing": {"broken": None, "done": {"n": 1}},
+        "__schema": {"queryType": {"name": "Query"}},
+        "__typename": "Query",
+    }
+    assert [e["path"] for e in result.errors] == [["thing", "broken"]] and not result.request_error
+
+
+def test_two_operations_without_a_name_are_refused_and_with_one_only_that_one_runs() -> None:
+    two = "query A { a: nothing { n } } query B { b: nothing { n } }"
+    assert code(run(two)) == "OPERATION_UNKNOWN" and run(two).request_error
+    assert data(two, "B") == {"b": None}
+    for wrong in ("C", ""):
+        assert code(run(two, wrong)) == "OPERATION_UNKNOWN"
+    assert code(run("{ nothing { n } }", "A")) == "OPERATION_UNKNOWN"
+    assert code(run("fragment F on Query { nothing { n } }")) in ("OPERATION_UNKNOWN", "GRAPHQL_VALIDATION_FAILED")
+
+
+def test_a_mutation_is_refused_where_only_queries_may_come() -> None:
+    assert data("mutation { change }") == {"change": "changed"}
+    assert code(run("mutation { change }", get=True)) == "POST_REQUIRED"
+    assert code(run("query Q { nothing { n } } mutation M { change }", "M", get=True)) == "POST_REQUIRED"
+
+
+def test_a_subscription_is_refused() -> None:
+    from graphql import build_schema
+
+    executor = Executor(SCHEMA)
+    executor.schema = build_schema("type Query { a: Int } type Subscription { ticks: Int }")
+    assert code(run("subscription { ticks }", executor=executor)) == "SUBSCRIPTION_UNSUPPORTED"
+
+
+@pytest.mark.parametrize("text", ["", "{", "{ a(", "query Q {", "{ thing { name } } garbage", "\x00", "{ a: \"\ud800\" }".encode("utf-16", "surrogatepass").decode("utf-16", "replace")])
+def test_what_is_not_graphql_is_a_request_error(text: str) -> None:
+    result = run(text)
+    assert code(result) == "GRAPHQL_PARSE_FAILED" and result.request_error and result.data is None
+
+
+def test_what_does_not_fit_the_schema_is_a_request_error() -> None:
+    result = run("{ thing { missing } }")
+    assert code(result) == "GRAPHQL_VALIDATION_FAILED" and result.request_error
+
+
+def nested(levels: int) -> str:
+    return "{" + "thing {" * (levels - 1) + "name" + "}" * levels
+
+
+def test_depth_is_counted_in_fields_through_fragments_of_every_kind() -> None:
+    small = Executor(SCHEMA, max_depth=3)
+    assert run("{ thing { done { n } } }", executor=small).errors == []
+    too_deep = "{ thing { done { n { a } } } }"
+    assert code(run(too_deep, executor=small)) == "GRAPHQL_TOO_DEEP"
+    assert code(run("{ ...A } fragment A on Query { thing { ...B } } fragment B on Thing { ... { done { n { a } } } }", executor=small)) == "GRAPHQL_TOO_DEEP"
+    assert code(run("{ thing { name } } query X { ...A } fragment A on Query { thing { done { n { a } } } }", "X", executor=small)) == "GRAPHQL_TOO_DEEP"
+    unused = "{ thing { name } } fragment A on Query { thing { done { n { a } } } }"
+    assert code(run(unused, executor=small)) == "GRAPHQL_TOO_DEEP"
+    assert code(run(nested(21))) == "GRAPHQL_TOO_DEEP"
+
+
+@pytest.mark.parametrize("text", [nested(400), "{" + "...{" * 2_000 + "a" + "}" * 2_001, "{ take(given: " + "{a:" * 1_000 + "1" + "}" * 1_000 + ") }", "query($a:" + "[" * 2_000 + "Int" + "]" * 2_000 + ") { nothing { n } }"])
+def test_nesting_without_end_is_refused_and_never_an_exception(text: str) -> None:
+    assert code(run(text)) in ("GRAPHQL_TOO_DEEP", "GRAPHQL_PARSE_FAILED")
+
+
+def test_fragments_that_spread_each_other_twice_cost_no_more_than_their_length() -> None:
+    parts = [f"fragment F{i} on Query {{ ...F{i + 1} ...F{i + 1} }}" for i in range(60)]
+    text = "{ ...F0 } " + " ".join(parts) + " fragment F60 on Query { thing { name } }"
+    start = time.perf_counter()
+    assert data(text) == {"thing": {"name": "thing"}}
+    assert time.perf_counter() - start < 2
+
+
+def test_fragments_in_a_circle_are_refused() -> None:
+    result = run("{ ...A } fragment A on Query { ...B } fragment B on Query { ...A }")
+    assert {e["extensions"]["code"] for e in result.errors} == {"GRAPHQL_VALIDATION_FAILED"}
+
+
+def test_a_document_of_too_many_tokens_is_refused() -> None:
+    text = "{" + " ".join(f"a{i}: nothing {{ n }}" for i in range(40)) + "}"
+    assert run(text, executor=Executor(SCHEMA, max_tokens=300)).errors == []
+    assert code(run(text, executor=Executor(SCHEMA, max_tokens=200))) == "GRAPHQL_PARSE_FAILED"
+
+
+@pytest.mark.parametrize(
+    ("declared", "argument", "value"),
+    [
+        ("$v: String!", "text: $v", None),
+        ("$v: String!", "text: $v", {"a": CANARY}),
+        ("$v: Int!", "number: $v", CANARY),
+        ("$v: Given", "given: $v", CANARY),
+        ("$v: Given", "given: $v", {"number": CANARY}),
+        ("$v: Given", "given: $v", {CANARY: 1}),
+        ("$v: Given", "given: $v", {"date": CANARY}),
+        ("$v: Given", "given: $v", {"amount": CANARY}),
+        ("$v: PartialDate", "given: {date: $v}", CANARY),
+        ("$v: Decimal", "given: {amount: $v}", CANARY),
+    ],
+    ids=str,
+)
+def test_a_variable_that_does_not_fit_is_named_and_its_value_never_shown(
+    declared: str, argument: str, value: Any, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with caplog.at_level(logging.DEBUG):
+        result = run(f"query({declared}) {{ take({argument}) }}", v=value)
+    assert code(result) == "BAD_USER_INPUT" and result.request_error
+    assert "$v" in result.errors[0]["message"]
+    out = capsys.readouterr()
+    assert CANARY not in str(result) + out.out + out.err + caplog.text
+
+
+def test_an_exception_of_a_resolver_is_masked_and_only_its_type_is_logged(
+    caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with caplog.at_level(logging.DEBUG):
+        one, two = run("{ thing { broken name } }"), run("{ thing { brokenRequired } }")
+    assert code(one) == code(two) == "INTERNAL_ERROR"
+    assert one.data == {"thing": {"broken": None, "name": "thing"}}
+    assert two.data is None and not two.request_error
+    out = capsys.readouterr()
+    logged = out.out + out.err + caplog.text + "".join(str(vars(r)) for r in caplog.records)
+    assert CANARY not in str(one) + str(two) + logged
+    assert [r.error_type for r in caplog.records] == ["RuntimeError"] * 2  # type: ignore[attr-defined]
+
+
+def test_a_coded_refusal_of_ours_passes_as_it_is() -> None:
+    result = run("{ coded }")
+    assert result.errors[0]["message"] == "Không được. Refused." and code(result) == "REFUSED_BY_TEST"
+
+
+def test_a_document_is_parsed_once_and_its_room_for_plans_is_bounded() -> None:
+    executor = Executor(SCHEMA)
+    document = executor.document("{ nothing { n } }")
+    assert executor.document("{ nothing { n } }") is document
+    for n in range(10 * PLANS_LIMIT):
+        document.plans[n] = n
+    assert len(document.plans) == PLANS_LIMIT
+
+
+def test_documents_are_forgotten_by_their_size_not_only_their_number() -> None:
+    executor = Executor(SCHEMA, documents=10)
+    first = executor.document("{ nothing { n } }")
+    for n in range(20):
+        executor.document("#" + "x" * 20_000 + f"\n{{ a{n}: nothing {{ n }} }}")
+    assert sum(len(d.text) for d in executor.documents.values()) < 100_000
+    assert executor.document("{ nothing { n } }") is not first
+    huge = "#" + "x" * 500_000 + "\n{ nothing { n } }"
+    assert run(huge, executor=executor).errors == []
+
+
+def test_variables_are_raw_with_the_operations_defaults() -> None:
+    document = Executor(SCHEMA).document('query A($t: String = "d", $n: Int) { take(text: $t, number: $n) } query B { nothing { n } }')
+    assert document.variables(Request("", {"n": 5, "more": 1}, "A")) == {"t": "d", "n": 5, "more": 1}
+    assert document.variables(Request("", {"t": None}, "A")) == {"t": None}
+    assert document.variables(Request("", {"n": 5}, "B")) == {}
+
+
+def test_a_request_error_has_no_data_over_http() -> None:
+    made = answer(run("{ missing }"), GRAPHQL_RESPONSE)
+    assert made.status == 400 and "data" not in msgspec.json.decode(made.body)
+    assert answer(run("{ thing { brokenRequired } }"), GRAPHQL_RESPONSE).status == 200
