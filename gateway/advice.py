@@ -51,6 +51,10 @@ ADVICE: dict[Outcome, Text] = {
     ),
 }
 
+DOUBTFUL = text(
+    "Ở đây còn hồ sơ mang số giấy tờ này nhưng có thể là của con người bệnh; hãy xác minh với cơ sở.",
+    "Another record here carries this identifier but may be of the patient's child; verify with the facility.",
+)
 FAILED_ITEMS = text(
     "Cơ sở có tệp của người bệnh này bị lỗi, chưa đọc được: hồ sơ có thể thiếu phần mới nhất.",
     "A file about this patient failed here and is not readable yet: the newest part may be missing.",

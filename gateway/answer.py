@@ -75,18 +75,21 @@ def write_answer(
         elif not ledger.located:
             parts.append(b"null")
         else:
-            _patient(parts, prepared, asked, [e for r in results for e in r.entities], ledger)
-    return b"".join([*parts, b"}"])
+            entities = [e for r in results for e in r.entities]
+            _patient(parts, prepared, asked, selected.key, entities, ledger)
+    return b"".join([*parts, b"}"]) if parts else b"{}"
 
 
 def _patient(
-    parts: list[bytes], prepared: Prepared, asked: Asked, entities: list[Any], ledger: Assessment
+    parts: list[bytes], prepared: Prepared, asked: Asked, owner: str, entities: list[Any], ledger: Assessment
 ) -> None:
     lists = {
         w.plan.key: (w, size, bound)
         for w, size, bound in zip(prepared.writers, asked.sizes, asked.bindings, strict=True)
+        if w.plan.owner == owner
     }
-    for i, selected in enumerate(prepared.subquery.patient):
+    selection = dict(prepared.subquery.patients)[owner]
+    for i, selected in enumerate(selection):
         parts.append(f'{"," if i else "{"}"{selected.key}":'.encode())
         if selected.key not in lists:
             parts.append(_JSON.encode(_own(selected.name, asked, entities, ledger)))
@@ -101,7 +104,7 @@ def _patient(
             return facility_value(asked.city, code)
 
         parts.append(writer.write(page, asked.raw, facility, seal, asked.expires))
-    parts.append(b"}")
+    parts.append(b"}" if selection else b"{}")
 
 
 def _own(name: str, asked: Asked, entities: list[Any], ledger: Assessment) -> Any:

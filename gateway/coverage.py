@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from gateway import advice
+from gateway.locator import Withheld
 from gateway.plan import QueryPlan, cannot_hold
 from gateway.registry import City
 from gateway.scatter import NodeResult
@@ -16,6 +17,7 @@ from schema.coverage import Completeness, Outcome, StatementStatus
 from schema.elements import RecordKind
 
 SOUND = frozenset({Outcome.ANSWERED, Outcome.EMPTY, Outcome.NOT_HELD, Outcome.NOT_ASKED})
+DOUBTFUL = Withheld.IDENTITY_DOUBTFUL.value
 _RANK = {outcome: rank for rank, outcome in enumerate(Outcome)}
 
 KindLines = tuple[tuple[RecordKind, Outcome, str | None, int], ...]
@@ -33,11 +35,14 @@ class Line:
     took_ms: int | None = None
     as_of: str | None = None
     lag_seconds: int | None = None
+    doubtful: bool = False
 
     @property
     def sound(self) -> bool:
-        """Nothing of this located facility is known to be missing."""
-        return self.outcome in SOUND and not self.failed_items
+        """Nothing of this located facility is known to be missing. doubtful: a row here may carry a parent's card, and
+        whether it is this person's is open: the answer is then UNCERTAIN, not INCOMPLETE (a newborn's mother is not ill-served).
+        """
+        return (self.outcome in SOUND or self.reason == DOUBTFUL) and not self.failed_items
 
     @property
     def records(self) -> int:
@@ -69,9 +74,9 @@ def assess(
     lines: dict[str, list[Line]] = {}
     for skipped in plan.skipped:
         kinds = tuple((k, skipped.outcome, skipped.reason, 0) for k in plan.kinds)
-        lines.setdefault(skipped.facility, []).append(
-            Line(skipped.facility, skipped.outcome, skipped.reason, kinds)
-        )
+        doubtful = skipped.reason == DOUBTFUL
+        line = Line(skipped.facility, skipped.outcome, skipped.reason, kinds, doubtful=doubtful)
+        lines.setdefault(skipped.facility, []).append(line)
     for result in results:
         for number, target in enumerate(result.request.targets):
             line = _line(plan, result, number, target.facility, city, subquery)
@@ -84,7 +89,7 @@ def assess(
     )
     silent = any(s.lagging for s in city.facilities.values() if s.node_id is not None)
     completeness = Completeness.COMPLETE
-    if behind or silent or not located:
+    if behind or silent or not located or any(line.doubtful for line in located):
         completeness = Completeness.UNCERTAIN
     if any(not line.sound for line in located):
         completeness = Completeness.INCOMPLETE
@@ -174,6 +179,10 @@ def _joined(lines: list[Line]) -> Line:
     """One line a facility: several patient rows there count together, and the worst outcome speaks for all."""
     if len(lines) == 1:
         return lines[0]
+    certain = [line for line in lines if not line.doubtful]
+    if certain and len(certain) < len(lines):
+        joined = _joined(certain)
+        return replace(joined, reason=joined.reason or DOUBTFUL, doubtful=True)
     worst = max(lines, key=lambda line: _RANK[line.outcome])
     if worst.outcome is Outcome.EMPTY:
         worst = next((line for line in lines if line.outcome is Outcome.ANSWERED), worst)
@@ -193,6 +202,7 @@ def _joined(lines: list[Line]) -> Line:
         max((line.took_ms for line in lines if line.took_ms is not None), default=None),
         worst.as_of,
         worst.lag_seconds,
+        worst.doubtful,
     )
 
 
@@ -207,7 +217,7 @@ def statement_status(
     if recorded:
         return StatementStatus.RECORDED
     outcomes = [(k, o) for line in assessment.located for k, o, _, _ in line.kinds if k in kinds]
-    broken = [line for line in assessment.located if not line.sound]
+    broken = [line for line in assessment.located if not line.sound or line.doubtful]
     permitted = all(o is not Outcome.NOT_ASKED for _, o in outcomes)
     if broken or not assessment.located or not permitted or any(o not in SOUND for _, o in outcomes):
         return StatementStatus.UNKNOWN
@@ -254,10 +264,14 @@ def _line_value(line: Line, city: City) -> Mapping[str, Any]:
         "tookMs": line.took_ms,
         "asOf": line.as_of,
         "feedLagSeconds": line.lag_seconds,
-        "advice": advice.FAILED_ITEMS
-        if line.failed_items and line.outcome in SOUND
-        else advice.ADVICE[line.outcome],
+        "advice": _advice(line),
     }
+
+
+def _advice(line: Line) -> advice.Text:
+    if line.failed_items and line.outcome in SOUND:
+        return advice.FAILED_ITEMS
+    return advice.DOUBTFUL if line.doubtful and line.sound else advice.ADVICE[line.outcome]
 
 
 def facility_value(city: City, code: str) -> Mapping[str, Any]:

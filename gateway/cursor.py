@@ -26,6 +26,11 @@ class Position(msgspec.Struct, frozen=True, array_like=True):
     id: str
     expires: int
 
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """The place in the total order."""
+        return self.sort_time, self.facility, self.id
+
     def text(self) -> str:
         """The form a node takes as `after`."""
         return f"{self.sort_time}|{self.facility}|{self.id}"
@@ -53,6 +58,8 @@ class CursorSeal:
             raise BadCursor
         try:
             raw = urlsafe_b64decode(cursor.encode())
+            if urlsafe_b64encode(raw).decode() != cursor:  # the decoder skips what is no base64
+                raise BadCursor
             plain = self.cipher.decrypt(raw[:NONCE_BYTES], raw[NONCE_BYTES:], binding)
             position = msgspec.msgpack.decode(plain, type=Position)
         except (ValueError, InvalidTag, msgspec.DecodeError):

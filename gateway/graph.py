@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 import strawberry
-from graphql import GraphQLError, ObjectValueNode, ValueNode, VariableNode
+from graphql import GraphQLError, ObjectValueNode, OperationDefinitionNode, ValueNode, VariableNode
 from strawberry.types import Info
 
 from gateway.access.callers import Caller, Role
@@ -73,6 +73,7 @@ class GatewayContext:
 
 def refused(code: str, vi: str, en: str) -> GraphQLError:
     """An error a client may see."""
+    vi, en = vi.rstrip("."), en.rstrip(".")
     return GraphQLError(f"{vi}. {en[:1].upper()}{en[1:]}.", extensions={"code": code})
 
 
@@ -175,7 +176,7 @@ def prepare(context: GatewayContext, info: Info, raw: dict[str, Any]) -> Prepare
     if known is None:
         nodes = tuple(info._raw_info.field_nodes)
         for argument in nodes[0].arguments or ():
-            if argument.name.value == "by" and not _only_variables(argument.value):
+            if argument.name.value == "by" and not _by_variable(argument.value, info._raw_info.operation):
                 raise refused(
                     "IDENTIFIER_INLINE",
                     "Số giấy tờ chỉ được truyền bằng biến",
@@ -195,11 +196,15 @@ def prepare(context: GatewayContext, info: Info, raw: dict[str, Any]) -> Prepare
     return known
 
 
-def _only_variables(value: ValueNode) -> bool:
-    if isinstance(value, VariableNode):
-        return True
-    fields = {f.name.value: f.value for f in value.fields} if isinstance(value, ObjectValueNode) else {}
-    return isinstance(fields.get("value"), VariableNode)
+def _by_variable(value: ValueNode | None, operation: OperationDefinitionNode) -> bool:
+    """Whether the identifier travels as a variable, and one without a default: that would stand in the text as well."""
+    if isinstance(value, ObjectValueNode):
+        value = next((f.value for f in value.fields if f.name.value == "value"), None)
+    if not isinstance(value, VariableNode):
+        return False
+    name = value.name.value
+    declared = [d for d in operation.variable_definitions or () if d.variable.name.value == name]
+    return all(d.default_value is None for d in declared)
 
 
 def _date(value: str | None) -> PartialDate | None:

@@ -18,13 +18,13 @@ from gateway.access.decide import Permit, Refusal, decide
 from gateway.access.grants import GrantStore
 from gateway.answer import Asked, Prepared, write_answer
 from gateway.coverage import Assessment, assess
-from gateway.cursor import LIFE_SECONDS, BadCursor, CursorSeal, binding_of
+from gateway.cursor import LIFE_SECONDS, BadCursor, CursorSeal, Position, binding_of
 from gateway.errors import ClientError
 from gateway.identity import CityKey
 from gateway.locator import Locator, choose
 from gateway.plan import NodeRequest, page_sizes, plan_query, request_variables
 from gateway.registry import Registry
-from gateway.scatter import scatter, sender
+from gateway.scatter import Slice, scatter, sender
 from gateway.settings import Settings
 from gateway.transport import Transport
 from schema.access import AccessInput, Basis, PatientBy, Purpose
@@ -92,7 +92,7 @@ class History:
         allowed = permit.allowed.kinds
         permitted = None if allowed is None else frozenset(RecordKind(k) for k in allowed)
         plan = plan_query(prepared.subquery, raw, choice, city, permitted)
-        body_of = self._bodies(prepared, request_variables(prepared.subquery, raw, sizes, after))
+        body_of = self._bodies(prepared, request_variables(prepared.subquery, raw, sizes, [p.text() if p else None for p in after]))
         send = sender(
             self.transport,
             body_of,
@@ -101,7 +101,8 @@ class History:
             self.settings.node_deadline_seconds,
             self.settings.max_response_bytes,
         )
-        results = await scatter(plan, send, prepared.subquery, sizes)
+        pages = tuple(Slice(size, p.key if p else None) for size, p in zip(sizes, after, strict=True))
+        results = await scatter(plan, send, prepared.subquery, pages)
         now = datetime.fromtimestamp(self.clock(), UTC)
         ledger = assess(plan, results, city, prepared.subquery, now, self.settings.locator_fresh_seconds)
         asked = Asked(
@@ -140,11 +141,11 @@ class History:
             raise AccessRefused(decision)
         return decision
 
-    def _position(self, cursor: object, binding: bytes) -> str | None:
+    def _position(self, cursor: object, binding: bytes) -> Position | None:
         if cursor is None:
             return None
         try:
-            return self.seal.open(cursor, binding, self.clock()).text()
+            return self.seal.open(cursor, binding, self.clock())
         except BadCursor:
             raise AskRefused(
                 "BAD_CURSOR", "Con trỏ trang không dùng được", "the page cursor cannot be used"

@@ -29,10 +29,14 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A merged page: rows in the total order, and whether the nodes that answered have more."""
+    """A merged page: rows in the total order, and whether the nodes that answered have more.
+
+    end: the last source edge's key, which is below the last row's where that edge was a copy of a row above it.
+    """
 
     rows: tuple[Row, ...]
     has_next: bool
+    end: tuple[str, str, str] | None
 
 
 def merge(connections: Iterable[Any], size: int) -> Page:
@@ -48,9 +52,10 @@ def merge(connections: Iterable[Any], size: int) -> Page:
         keyed += [(e.sortKey, e.facility, e.id, e) for e in connection.edges]
     keyed.sort(key=_total_order, reverse=True)
     rows = [Row(*key) for key in keyed[:size]]
+    end = keyed[:size][-1][:3] if rows else None
     if any(row.edge.key is not None for row in rows):
         rows = collapse(rows)
-    return Page(tuple(rows), more or len(keyed) > size)
+    return Page(tuple(rows), more or len(keyed) > size, end)
 
 
 def _total_order(key: tuple[str, str, str, Any]) -> tuple[str, str, str]:
@@ -72,7 +77,8 @@ def collapse(rows: list[Row]) -> list[Row]:
             None,
         )
         if twin is not None:
-            twin.also_at += (row.facility,)
+            if row.facility not in twin.also_at:
+                twin.also_at += (row.facility,)
             continue
         same.append(row)
         kept.append(row)
@@ -88,22 +94,36 @@ Seal = Callable[[Position], str]
 _JSON = msgspec.json.Encoder()
 
 
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """One field of an edge: the bytes before it, and what finds or shapes its value."""
+
+    prefix: bytes
+    name: str
+    alias: str
+    shape: Shape | None
+
+
 class ConnectionWriter:
     """Writes a page as the client selected it: compiled once a document, then only joins bytes."""
 
     def __init__(self, scope: Scope, plan: ConnectionPlan) -> None:
         self.plan = plan
         self.type_name = BY_FIELD[plan.field].gateway.__name__.removesuffix("Connection")
-        self.shapes: dict[str, Shape] = {
-            p.key: shape(scope, p) for p in plan.edge if p.name in ("facility", "alsoAt")
-        }
-        self.page_info = [(p.key, shape(scope, p)) for p in plan.parts if p.name == "pageInfo"]
+        self.page_info = {p.key: shape(scope, p) for p in plan.parts if p.name == "pageInfo"}
         nodes = dict(plan.nodes)
-        comma = [("," if i else "{") for i in range(len(plan.edge))]
-        self.pieces = [
-            (f'{comma[i]}"{p.key}":'.encode(), p.name, nodes.get(p.key, p.key))
-            for i, p in enumerate(plan.edge)
-        ]
+        self.edges = {
+            key: tuple(
+                Piece(
+                    f'{"," if i else "{"}"{p.key}":'.encode(),
+                    p.name,
+                    nodes.get((key, p.key), ""),
+                    shape(scope, p) if p.name in ("facility", "alsoAt") else None,
+                )
+                for i, p in enumerate(edge)
+            )
+            for key, edge in plan.edges
+        }
 
     def write(self, page: Page, variables: Variables, facility: Names, seal: Seal, expires: int) -> bytes:
         """The connection's JSON."""
@@ -111,9 +131,9 @@ class ConnectionWriter:
         for i, selected in enumerate(self.plan.parts):
             parts.append(f'{"," if i else "{"}"{selected.key}":'.encode())
             if selected.name == "edges":
-                self._edges(parts, page, variables, facility, seal, expires)
+                self._edges(parts, selected.key, page, variables, facility, seal, expires)
             elif selected.name == "pageInfo":
-                shaped = next(s for key, s in self.page_info if key == selected.key)
+                shaped = self.page_info[selected.key]
                 parts.append(_JSON.encode(shaped.of(_page_info(page, seal, expires), variables)))
             else:
                 parts.append(f'"{self.type_name}Connection"'.encode())
@@ -121,38 +141,41 @@ class ConnectionWriter:
         return b"".join(parts)
 
     def _edges(
-        self, out: list[bytes], page: Page, variables: Variables, facility: Names, seal: Seal, expires: int
-    ) -> None:
-        known: dict[tuple[str, str], bytes] = {}
-        out.append(b"[")
-        for number, row in enumerate(page.rows):
-            if number:
-                out.append(b",")
-            for prefix, name, detail in self.pieces:
-                out.append(prefix)
-                if name == "node":
-                    out.append(getattr(row.edge, detail))
-                elif name == "facility":
-                    cached = known.get((detail, row.facility))
-                    if cached is None:
-                        value = self.shapes[detail].of(facility(row.facility), variables)
-                        cached = known[detail, row.facility] = _JSON.encode(value)
-                    out.append(cached)
-                else:
-                    out.append(self._value(row, name, detail, variables, facility, seal, expires))
-            out.append(b"}")
-        out.append(b"]")
-
-    def _value(
         self,
-        row: Row,
-        name: str,
+        out: list[bytes],
         key: str,
+        page: Page,
         variables: Variables,
         facility: Names,
         seal: Seal,
         expires: int,
-    ) -> bytes:
+    ) -> None:
+        pieces = self.edges[key]
+        closing = b"}" if pieces else b"{}"
+        known: dict[tuple[bytes, str], bytes] = {}
+        out.append(b"[")
+        for number, row in enumerate(page.rows):
+            if number:
+                out.append(b",")
+            for piece in pieces:
+                out.append(piece.prefix)
+                if piece.name == "node":
+                    out.append(getattr(row.edge, piece.alias))
+                elif piece.name == "facility":
+                    cached = known.get((piece.prefix, row.facility))
+                    if cached is None:
+                        value = _shaped(piece, facility(row.facility), variables)
+                        cached = known[piece.prefix, row.facility] = _JSON.encode(value)
+                    out.append(cached)
+                elif piece.name == "alsoAt":
+                    codes = [_shaped(piece, facility(code), variables) for code in row.also_at]
+                    out.append(_JSON.encode(codes))
+                else:
+                    out.append(self._value(row, piece.name, seal, expires))
+            out.append(closing)
+        out.append(b"]")
+
+    def _value(self, row: Row, name: str, seal: Seal, expires: int) -> bytes:
         match name:
             case "sortKey":
                 return _JSON.encode(f"{row.sort_time}|{row.facility}|{row.id}")
@@ -162,10 +185,12 @@ class ConnectionWriter:
                 return b"false"
             case "conflict":
                 return b"true" if row.conflict else b"false"
-            case "alsoAt":
-                return _JSON.encode([self.shapes[key].of(facility(code), variables) for code in row.also_at])
             case _:
                 return f'"{self.type_name}Edge"'.encode()
+
+
+def _shaped(piece: Piece, value: Mapping[str, Any], variables: Variables) -> Any:
+    return piece.shape.of(value, variables) if piece.shape else None
 
 
 def _page_info(page: Page, seal: Seal, expires: int) -> Mapping[str, Any]:
@@ -177,7 +202,7 @@ def _page_info(page: Page, seal: Seal, expires: int) -> Mapping[str, Any]:
         hasNextPage=lambda: page.has_next,
         hasPreviousPage=lambda: False,
         startCursor=lambda: at(rows[0]) if rows else None,
-        endCursor=lambda: at(rows[-1]) if rows else None,
+        endCursor=lambda: seal(Position(*page.end, expires)) if page.end else None,
         gapCursor=lambda: None,
     )
 

@@ -5,7 +5,7 @@ The set of facilities comes from the registry and the locator alone; health neve
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -81,14 +81,15 @@ def plan_query(
     kinds = kinds_of(subquery.connections, variables) | probe_kinds(subquery.probes)
     not_permitted = frozenset() if permitted is None else frozenset(kinds - permitted)
     wanted = wanted_facilities(subquery.connections, variables, city)
-    withheld = {located.facility: reason.value for located, reason in choice.withheld}
-    skipped = [Skipped(facility, Outcome.WITHHELD, reason) for facility, reason in withheld.items()]
+    skipped = [Skipped(located.facility, Outcome.WITHHELD, reason.value) for located, reason in choice.withheld]
     by_node: dict[str, list[Target]] = {}
     for located in choice.kept:
         if wanted is not None and located.facility not in wanted:
             skipped.append(Skipped(located.facility, Outcome.NOT_ASKED, "FILTERED"))
         elif located.node_id not in city.nodes:
             skipped.append(Skipped(located.facility, Outcome.UNREACHABLE, "NODE_NOT_CONNECTED"))
+        elif city.nodes[located.node_id].revoked:
+            skipped.append(Skipped(located.facility, Outcome.UNREACHABLE, "NODE_REVOKED"))
         else:
             by_node.setdefault(located.node_id, []).append(Target(located.facility, located.ref))
     requests = tuple(
@@ -154,7 +155,7 @@ def page_sizes(connections: Iterable[ConnectionPlan], variables: Variables) -> t
 
 
 def request_variables(
-    subquery: SubQuery, raw: Mapping[str, Any], sizes: tuple[int, ...], after: tuple[str | None, ...]
+    subquery: SubQuery, raw: Mapping[str, Any], sizes: tuple[int, ...], after: Sequence[str | None]
 ) -> dict[str, Any]:
     """The sub-query's variables but for the representations, which are each node's own."""
     out: dict[str, Any] = {name: raw[name] for name in subquery.variables if name in raw}

@@ -14,8 +14,8 @@ from typing import Any
 
 import msgspec
 
-from gateway.plan import NodeRequest, QueryPlan
-from gateway.subquery import SubQuery
+from gateway.plan import NodeRequest, QueryPlan, Target
+from gateway.subquery import PROBE_PARTS, SubQuery
 from gateway.transport import Fault, Transport, TransportError
 from schema.coverage import Outcome
 
@@ -31,7 +31,16 @@ class NodeResult:
     entities: tuple[Any, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """What was asked of one connection: `size` rows below the position `after`, None for the first page."""
+
+    size: int
+    after: tuple[str, str, str] | None = None
+
+
 OPENING_BRACE = ord("{")
+ABOVE_ALL = ("~", "~", "~")
 Send = Callable[[NodeRequest], Awaitable[bytes]]
 OUTCOMES = {
     Fault.TIMED_OUT: Outcome.TIMED_OUT,
@@ -42,16 +51,16 @@ OUTCOMES = {
 
 
 async def scatter(
-    plan: QueryPlan, send: Send, subquery: SubQuery, sizes: tuple[int, ...]
+    plan: QueryPlan, send: Send, subquery: SubQuery, pages: tuple[Slice, ...]
 ) -> tuple[NodeResult, ...]:
     """Ask all planned nodes; results in the plan's order. `send` keeps the deadline of each call."""
     if len(plan.requests) == 1:
-        return (await ask_node(plan.requests[0], send, subquery, sizes),)
-    return tuple(await asyncio.gather(*(ask_node(r, send, subquery, sizes) for r in plan.requests)))
+        return (await ask_node(plan.requests[0], send, subquery, pages),)
+    return tuple(await asyncio.gather(*(ask_node(r, send, subquery, pages) for r in plan.requests)))
 
 
 async def ask_node(
-    request: NodeRequest, send: Send, subquery: SubQuery, sizes: tuple[int, ...]
+    request: NodeRequest, send: Send, subquery: SubQuery, pages: tuple[Slice, ...]
 ) -> NodeResult:
     """One node's result. Anything unforeseen is INVALID_RESPONSE, never an exception."""
     start = time.perf_counter()
@@ -69,7 +78,7 @@ async def ask_node(
     except Exception as error:  # noqa: BLE001 - a node's fault must never become the query's
         return result(Outcome.UNREACHABLE, type(error).__name__)
     try:
-        return result(Outcome.ANSWERED, None, read_answer(body, request, subquery, sizes))
+        return result(Outcome.ANSWERED, None, read_answer(body, request, subquery, pages))
     except InvalidAnswer as error:
         return result(Outcome.INVALID_RESPONSE, error.reason)
 
@@ -83,7 +92,7 @@ class InvalidAnswer(Exception):
 
 
 def read_answer(
-    body: bytes, request: NodeRequest, subquery: SubQuery, sizes: tuple[int, ...]
+    body: bytes, request: NodeRequest, subquery: SubQuery, pages: tuple[Slice, ...]
 ) -> tuple[Any, ...]:
     """The decoded entities, one a target; raises InvalidAnswer. Pure.
 
@@ -110,33 +119,37 @@ def read_answer(
             raise InvalidAnswer("REF_UNKNOWN")
         if entity.ref != target.ref:
             raise InvalidAnswer("ANOTHER_PATIENT")
-        for plan, size in zip(subquery.connections, sizes, strict=True):
-            _check(
-                getattr(entity, plan.part).edges,
-                target.ref,
-                target.facility,
-                size,
-                [n for _, n in plan.nodes],
-            )
+        for plan, asked in zip(subquery.connections, pages, strict=True):
+            edges = getattr(entity, plan.part).edges
+            _check(edges, target, asked, [alias for _, alias in plan.nodes])
+        for probe in subquery.probes:
+            for name in PROBE_PARTS[probe]:
+                if any(edge.subject != target.ref for edge in getattr(entity, name).edges):
+                    raise InvalidAnswer("ANOTHER_PATIENT")
     return tuple(entities)
 
 
-def _check(edges: list[Any], ref: str, facility: str, size: int, nodes: list[str]) -> None:
-    if len(edges) > size:
+def _check(edges: list[Any], target: Target, asked: Slice, nodes: list[str]) -> None:
+    """One page of one node. A page that starts above where it was told to would loop a client for ever."""
+    if len(edges) > asked.size:
         raise InvalidAnswer("TOO_MANY_ROWS")
-    above = ("~", "~")
+    above = asked.after or ABOVE_ALL
     for edge in edges:
-        if edge.subject != ref:
+        if edge.subject != target.ref:
             raise InvalidAnswer("ANOTHER_PATIENT")
-        if edge.facility != facility:
+        if edge.facility != target.facility:
             raise InvalidAnswer("ANOTHER_FACILITY")
-        below = (edge.sortKey, edge.id)
+        if "|" in edge.sortKey or "|" in edge.id:  # it parts the keys of a cursor
+            raise InvalidAnswer("NOT_THE_CONTRACT")
+        below = (edge.sortKey, edge.facility, edge.id)
         if below >= above:
             raise InvalidAnswer("OUT_OF_ORDER")
         above = below
         for name in nodes:
             if memoryview(getattr(edge, name))[0] != OPENING_BRACE:
                 raise InvalidAnswer("BODY_IS_NO_OBJECT")
+    if len({edge.id for edge in edges}) != len(edges):
+        raise InvalidAnswer("DUPLICATE_ID")
 
 
 def sender(

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import GenericAlias
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from graphql import FieldNode, VariableNode, Visitor, print_ast, visit
@@ -18,27 +18,35 @@ from graphql.language import FragmentDefinitionNode, FragmentSpreadNode, Operati
 from schema.connections import BY_FIELD
 from schema.elements import RecordKind
 from schema.filters import PAGE_DEFAULT
+from schema.scalars import PARTIAL_DATE
 from schema.selection import Scope, Selected, Variables, reader
 
 EDGE_KEYS = "sortKey id facility key contentHash subject"
-ALLERGY_PROBE = "allergies(first: 50) { edges { node { statedNone verificationStatus code { code } } } }"
-MEDICINE_PROBE = (
-    "m0: prescriptions(first: 1) { edges { id } } m1: medicationAdministrations(first: 1) { edges { id } }"
-)
+PROBES = {
+    "allergyStatus": "probe: allergies(first: 50) { edges { subject node { statedNone verificationStatus code { code } } } }",
+    "medicationStatus": "m0: prescriptions(first: 1) { edges { subject } } "
+    "m1: medicationAdministrations(first: 1) { edges { subject } }",
+}
+PROBE_PARTS = {"allergyStatus": ("probe",), "medicationStatus": ("m0", "m1")}
 
 
 @dataclass(frozen=True, slots=True)
 class ConnectionPlan:
-    """One connection the client selected. `part` finds it in a node's answer (c0 …); nodes are the client's `node` keys."""
+    """One connection the client selected. `owner` is the response key of its `patient`, `part` finds it in a node's answer.
 
+    edges: (response key, selection) of each `edges`, which may stand there under several aliases. nodes: (the response
+    keys of an `edges` and of a `node` in it, n0 …).
+    """
+
+    owner: str
     key: str
     part: str
     field: str
     kind: RecordKind | None
     text: str
     parts: tuple[Selected, ...]
-    edge: tuple[Selected, ...]
-    nodes: tuple[tuple[str, str], ...]  # (the client's response key, n0 …)
+    edges: tuple[tuple[str, tuple[Selected, ...]], ...]
+    nodes: tuple[tuple[tuple[str, str], str], ...]
     first: Callable[[Variables], Any]
     after: Callable[[Variables], Any]
     filter: Callable[[Variables], Any]
@@ -50,23 +58,30 @@ class ConnectionPlan:
 
 @dataclass(frozen=True, slots=True)
 class SubQuery:
-    """What is asked and how to read it. decoder: of the whole response; variables: names of the client's that are forwarded."""
+    """What is asked and how to read it. decoder: of the whole response; variables: names of the client's that are forwarded.
+
+    patients: (response key, selection) of each `patient` below the answer.
+    """
 
     text: str
     prefix: str
     variables: tuple[str, ...]
     connections: tuple[ConnectionPlan, ...]
     answer: tuple[Selected, ...]
-    patient: tuple[Selected, ...]
+    patients: tuple[tuple[str, tuple[Selected, ...]], ...]
     probes: frozenset[str]
     decoder: msgspec.json.Decoder[Any]
+
+
+# A node's word is checked for what the contract promises a client; \Z since $ would take a line feed.
+Date = Annotated[str, msgspec.Meta(pattern=rf"^(?:{PARTIAL_DATE.pattern})\Z")]
 
 
 class Health(msgspec.Struct):
     """NodeLedger as a node answers it."""
 
     failedItems: int  # noqa: N815
-    asOf: str | None  # noqa: N815
+    asOf: Date | None  # noqa: N815
     lagging: bool
     feedLagSeconds: int | None  # noqa: N815
 
@@ -88,11 +103,12 @@ class _Statement(msgspec.Struct):
 
 
 class _StatementEdge(msgspec.Struct):
+    subject: str
     node: _Statement
 
 
-class _Id(msgspec.Struct):
-    id: str
+class _Subject(msgspec.Struct):
+    subject: str
 
 
 def compile_subquery(
@@ -100,20 +116,19 @@ def compile_subquery(
 ) -> SubQuery:
     """Compile the selection of one `patient` response key."""
     answer = scope.collect(nodes, "PatientAnswer")
-    patient = scope.collect([n for s in answer if s.name == "patient" for n in s.nodes], "Patient")
+    patients = tuple((s.key, scope.collect(s.nodes, "Patient")) for s in answer if s.name == "patient")
     prefix = "q_"
     while any(d.variable.name.value.startswith(prefix) for d in operation.variable_definitions or ()):
         prefix = "_" + prefix
-    lists = [s for s in patient if s.name in BY_FIELD]
-    connections = [_connection(scope, s, number, prefix) for number, s in enumerate(lists)]
-    probes = frozenset(s.name for s in patient if s.name in ("allergyStatus", "medicationStatus"))
+    selected = [(owner, s) for owner, patient in patients for s in patient]
+    lists = [(owner, s) for owner, s in selected if s.name in BY_FIELD]
+    connections = [_connection(scope, owner, s, number, prefix) for number, (owner, s) in enumerate(lists)]
+    probes = frozenset(s.name for _, s in selected if s.name in ("allergyStatus", "medicationStatus"))
     body = [c.text for c in connections]
-    body += ["probe: " + ALLERGY_PROBE] if "allergyStatus" in probes else []
-    body += [MEDICINE_PROBE] if "medicationStatus" in probes else []
-    used = _names(
-        [n for c in connections for part in c.edge if part.name == "node" for n in part.nodes], scope
-    )
-    variables = _variables([*(s.argument("filter") for s in lists), *used[0], *used[1]])
+    body += [PROBES[name] for name in sorted(probes)]
+    edges = [part for c in connections for _, edge in c.edges for part in edge]
+    used = _names([n for part in edges if part.name == "node" for n in part.nodes], scope)
+    variables = _variables([*(s.argument("filter") for _, s in lists), *used[0], *used[1]])
     own = "".join(f",${prefix}first{i}:Int!,${prefix}after{i}:String" for i in range(len(connections)))
     definitions = "".join(
         "," + print_ast(d) for d in operation.variable_definitions or () if d.variable.name.value in variables
@@ -129,28 +144,28 @@ def compile_subquery(
         tuple(sorted(variables)),
         tuple(connections),
         answer,
-        patient,
+        patients,
         probes,
         _decoder(connections, probes),
     )
 
 
-def _connection(scope: Scope, selected: Selected, number: int, prefix: str) -> ConnectionPlan:
+def _connection(scope: Scope, owner: str, selected: Selected, number: int, prefix: str) -> ConnectionPlan:
     types = BY_FIELD[selected.name]
     name = types.gateway.__name__.removesuffix("Connection")
     parts = scope.collect(selected.nodes, f"{name}Connection")
-    edge = scope.collect([n for p in parts if p.name == "edges" for n in p.nodes], f"{name}Edge")
-    bodies = [p for p in edge if p.name == "node"]
-    nodes = tuple((p.key, f"n{i}") for i, p in enumerate(bodies))
+    edges = tuple((p.key, scope.collect(p.nodes, f"{name}Edge")) for p in parts if p.name == "edges")
+    bodies = [(key, p) for key, edge in edges for p in edge if p.name == "node"]
     return ConnectionPlan(
+        owner,
         selected.key,
         f"c{number}",
         selected.name,
         types.kind,
-        _print(selected, number, prefix, bodies),
+        _print(selected, number, prefix, [p for _, p in bodies]),
         parts,
-        edge,
-        nodes,
+        edges,
+        tuple(((key, p.key), f"n{i}") for i, (key, p) in enumerate(bodies)),
         reader(selected.argument("first"), PAGE_DEFAULT),
         reader(selected.argument("after")),
         reader(selected.argument("filter")),
@@ -222,8 +237,8 @@ def _decoder(connections: list[ConnectionPlan], probes: frozenset[str]) -> msgsp
         ("ledger", Health),
         ("ref", str),
         ("name", str | None),
-        ("birthDate", str | None),
-        ("gender", str | None),
+        ("birthDate", Date | None),
+        ("gender", Literal["MALE", "FEMALE", "OTHER", "UNKNOWN"] | None),
     ]
     for plan in connections:
         edge_fields: list[Any] = [
@@ -234,14 +249,14 @@ def _decoder(connections: list[ConnectionPlan], probes: frozenset[str]) -> msgsp
             ("contentHash", str),
             ("subject", str),
         ]
-        edge_fields += [("kind", str)] if plan.kind is None else []
+        edge_fields += [("kind", RecordKind)] if plan.kind is None else []
         edge_fields += [(alias, msgspec.Raw) for _, alias in plan.nodes]
         edges: Any = GenericAlias(list, (msgspec.defstruct("Edge", edge_fields),))
         fields.append((plan.part, msgspec.defstruct("Connection", [("edges", edges), ("pageInfo", More)])))
     if "allergyStatus" in probes:
         fields.append(("probe", msgspec.defstruct("Probe", [("edges", list[_StatementEdge])])))
     if "medicationStatus" in probes:
-        fields += [(m, msgspec.defstruct("Probe", [("edges", list[_Id])])) for m in ("m0", "m1")]
+        fields += [(m, msgspec.defstruct("Probe", [("edges", list[_Subject])])) for m in ("m0", "m1")]
     entities: Any = GenericAlias(list, (msgspec.defstruct("Entity", fields) | None,))
     data = msgspec.defstruct("Data", [("_entities", entities)])
     envelope = msgspec.defstruct(

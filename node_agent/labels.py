@@ -32,6 +32,7 @@ class Label(IntFlag):
     GENETIC = 16
     ABUSE = 32
     SUBSTANCE = 64
+    CERTIFICATE = 128  # a paper for the insurer or the registrar; closed itself, says nothing secret of the visit
 
 
 REPEATS_UNIT = frozenset(

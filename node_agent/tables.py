@@ -93,6 +93,7 @@ class UnitRow(StoreModel, table=True):
     pk: int | None = Field(default=None, primary_key=True)
     facility: str
     unit_key: str
+    patient: int = Field(foreign_key="patient.pk")  # whose the unit was said to be
     version: str
     inbox: int
     position: int  # which unit of the inbox item

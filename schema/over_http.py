@@ -62,7 +62,7 @@ def read_get(parameters: Any) -> Request:
         raise HttpRefusal(400, "BAD_REQUEST", "The query parameter is missing.")
     try:
         variables = _VARIABLES.decode(parameters["variables"]) if parameters.get("variables") else None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
         raise HttpRefusal(400, "BAD_JSON", "The variables parameter is not a JSON object.") from None
     return Request(query, variables, parameters.get("operationName") or None)
 

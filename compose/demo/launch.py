@@ -19,9 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-import httpx
-
-from compose.demo.process import ROOT, LaunchFailed, Process, free_port, healthy, wait_for
+from compose.demo.process import LOOPBACK, ROOT, LaunchFailed, Process, free_port, healthy, wait_for
 from gateway.access.callers import Role
 from gateway.access.issuer import DevelopmentIssuer
 from schema.identity import Identifier
@@ -78,8 +76,8 @@ class RunningCity:
         """One GraphQL request over HTTP: the decoded answer, whatever its status."""
         headers = {"authorization": f"Bearer {token}"}
         body = {"query": query, "variables": variables or {}}
-        answer = httpx.post(
-            f"{self.gateway.url}/graphql", json=body, headers=headers, timeout=seconds, trust_env=False
+        answer = LOOPBACK.post(
+            f"{self.gateway.url}/graphql", json=body, headers=headers, timeout=seconds
         )
         decoded: dict[str, Any] = answer.json()
         return decoded
@@ -154,15 +152,17 @@ def launch(
         _run(gateway, "city-gateway", "facility", "add", spec.facility, spec.name)
         code = _run(gateway, "city-gateway", "nodes", "invite", "--facility", spec.facility).strip()
         url = spec.advertised(node.url) if spec.advertised else node.url
+        gateway_up.result()
         _run(node, "node-agent", "enrol", "--gateway", gateway.url, "--code", code, "--url", url)
         node.start()
 
     try:
-        gateway.start()
+        with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
+            gateway_up = pool.submit(gateway.start)
+            list(pool.map(join, specs))
+            gateway_up.result()
         for code, name in sorted((registered or {}).items()):
             _run(gateway, "city-gateway", "facility", "add", code, name)
-        with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
-            list(pool.map(join, specs))
         yield city
     finally:
         city.stop()

@@ -15,6 +15,8 @@ import httpx
 
 ROOT = Path(__file__).resolve().parents[2]
 START_SECONDS = 60.0
+# One client for all: making one reads every certificate authority of the machine, of which plain loopback needs none.
+LOOPBACK = httpx.Client(verify=False, trust_env=False, limits=httpx.Limits(max_keepalive_connections=0))
 _given_ports: set[int] = set()
 
 
@@ -96,7 +98,7 @@ def free_port() -> int:
 def healthy(url: str) -> dict[str, Any] | None:
     """What /health says, or None."""
     try:
-        answer = httpx.get(f"{url}/health", timeout=2, trust_env=False)
+        answer = LOOPBACK.get(f"{url}/health", timeout=2)
     except httpx.HTTPError:
         return None
     return answer.json() if answer.status_code == 200 else None

@@ -13,13 +13,13 @@ from schema.identity import Identifier
 
 ASKING_FACILITY = "01006"
 ASKING_DOCTOR = BY_CODE[ASKING_FACILITY].staff[0]
-ROWS = 40
+ASKED_AS = f"{ASKING_DOCTOR.name}, {BY_CODE[ASKING_FACILITY].name} ({ASKING_FACILITY}); TREAT, GRANT"
+ROWS = 50
 RESULTS = 12
-# What tells the story of a life at a glance. Diagnoses come with their encounter, results in a list of their own; single
-# services, doses given on the ward and progress notes would fill the forty rows with one stay.
+# What tells the story of a life at a glance. Diagnoses and drugs come with their encounter, results in a list of their
+# own; single services, measurements and progress notes would fill the page with one stay.
 KINDS = (
     "ENCOUNTER",
-    "PRESCRIPTION",
     "ALLERGY_INTOLERANCE",
     "IMMUNIZATION",
     "IMAGING_STUDY",
@@ -34,7 +34,7 @@ query History($by: PatientBy!, $access: AccessInput!, $rows: Int!, $kinds: [Reco
     patient {
       id name birthDate gender allergyStatus medicationStatus
       allergies(first: 20) {
-        edges { facility { code name } node { ...Allergy } }
+        edges { facility { code name } node { kind ...Allergy } }
       }
       observations(first: $results) {
         edges { sortKey facility { code name } node { ...Result } }
@@ -63,16 +63,15 @@ fragment Row on Record {
   ... on Encounter {
     class encounterStatus: status period { start end } days reason
     departments { display } diagnoses { role code display asSent }
-    dischargeDiagnosis treatment referredFrom referredTo broughtLetterNumber practitioners { name licence }
+    dischargeDiagnosis referredFrom referredTo broughtLetterNumber practitioners { name licence }
+    prescriptions { ...Order } medicationAdministrations { ...Given }
   }
   ... on Condition { role conditionCode: code { ...Coded } clinicalStatus onset }
   ...Result
   ... on Procedure { procedureCode: code { ...Coded } performed { start end } }
   ... on ImagingStudy { modalities { ...Coded } description accessionNumber numberOfInstances }
-  ... on MedicationAdministration {
-    use drug strength dose instructions givenQuantity: quantity unit
-  }
-  ... on Prescription { number use items { drug strength dose instructions quantity unit } prescribers { name licence } }
+  ...Given
+  ...Order
   ...Allergy
   ... on Immunization { vaccine { ...Coded } lotNumber doseNumber }
   ... on DiagnosticReport {
@@ -88,6 +87,14 @@ fragment Row on Record {
 
 fragment Allergy on AllergyIntolerance {
   statedNone allergyCode: code { ...Coded } criticality reactions { ...Coded } recordedDate recorder { name licence }
+}
+
+fragment Order on Prescription {
+  number use items { drug strength dose instructions quantity unit } prescribers { name licence }
+}
+
+fragment Given on MedicationAdministration {
+  use drug strength dose instructions givenQuantity: quantity unit
 }
 
 fragment Result on Observation {

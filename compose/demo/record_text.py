@@ -5,10 +5,11 @@ Works on the answer of question.QUERY. Nothing is added and nothing is interpret
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from compose.demo.words import ENCOUNTER_CLASS, MEDICATION_USE, vietnamese
+from compose.demo.words import CRITICALITY, ENCOUNTER_CLASS, MEDICATION_USE, both, vietnamese
 
 Body = Mapping[str, Any]
 Lines = list[str]
@@ -100,13 +101,33 @@ def _encounter(node: Body) -> Lines:
     open_ = "đang điều trị / still open" if node["encounterStatus"] == "IN_PROGRESS" else ""
     return [
         _words(head, open_),
-        *(coded_text(d) for d in node["diagnoses"]),
-        _labelled("Kết luận ra viện:", node.get("dischargeDiagnosis") if not node["diagnoses"] else None),
+        *_diagnoses(node),
         _labelled("Lý do:", node.get("reason")),
         _labelled("Từ cơ sở", _words(node.get("referredFrom"), _letter(node.get("broughtLetterNumber")))),
         _labelled("Chuyển đến cơ sở", node.get("referredTo")),
         _labelled("BS", _people(node["practitioners"])),
+        *_drugs(node),
     ]
+
+
+def _diagnoses(node: Body) -> Lines:
+    """A line each; the insurer's XML has no names of its codes, only one conclusion in words."""
+    diagnoses = node["diagnoses"]
+    if all(d.get("display") for d in diagnoses) and diagnoses:
+        return [coded_text(d) for d in diagnoses]
+    codes = ", ".join(coded_text(d) for d in diagnoses)
+    return [": ".join(x for x in (codes, node.get("dischargeDiagnosis")) if x)]
+
+
+def _drugs(node: Body) -> Lines:
+    """What the visit prescribed and gave; equal doses given again are counted, not repeated."""
+    lines = []
+    for order in node["prescriptions"]:
+        head = _words("Đơn thuốc", _labelled("số", order.get("number")), _use(order))
+        lines += [f"{head}:" if head != lines_head(lines) else "", *(f"• {_drug(item)}" for item in order["items"])]
+    given = Counter(_drug(dose, "givenQuantity") for dose in node["medicationAdministrations"])
+    lines += ["Thuốc tại viện:"] if given else []
+    return lines + [f"• {drug}" + (f"  × {times}" if times > 1 else "") for drug, times in given.items()]
 
 
 def _letter(number: object) -> str:

@@ -74,6 +74,11 @@ MEDICATION_USE: Words = {
     "IN_FACILITY": ("dùng tại viện", "given in the facility"),
     "UNKNOWN": ("không rõ nơi dùng", "place of use unknown"),
 }
+CRITICALITY: Words = {
+    "low": ("nguy cơ thấp", "low risk"),
+    "high": ("nguy cơ cao", "high risk"),
+    "unable-to-assess": ("chưa đánh giá được", "unable to assess"),
+}
 
 
 def both(words: Words, code: str) -> str:

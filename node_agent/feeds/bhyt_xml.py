@@ -6,6 +6,7 @@ The steps live in feeds/bhyt/.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from node_agent.feeds.bhyt import envelope
 from node_agent.feeds.bhyt.dossier import units_of
@@ -51,10 +52,10 @@ class BhytXmlFeed:
         """The error of one HOSO, attributed to a facility of this node and, if anything can be read, to the
         patient.
         """
-        named = [
-            row.text("MA_CSKCB") for row in dossier.tables.get("XML1", []) + dossier.tables.get("XML0", [])
-        ]
+        named = [row.text("MA_CSKCB") for row in dossier.tables.get("XML1", []) + dossier.tables.get("XML0", [])]
         served = [code for code in (*named, dossier.sender) if code in self._facilities]
         facility = served[0] if served else self._facilities[0]
         patient = attributed(dossier.tables, dossier.broken, facility)
-        return fault.report(f"HOSO {dossier.position}", facility, patient)
+        visits = {row.text("MA_LK") for rows in dossier.tables.values() for row in rows} - {None, ""}
+        report = fault.report(f"HOSO {dossier.position}", facility, patient)
+        return replace(report, unit_key=visits.pop()) if len(visits) == 1 else report

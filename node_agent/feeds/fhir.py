@@ -7,6 +7,7 @@ What is mapped: fhir_r4/mapping.py. What is not is counted by type (UNMAPPED_RES
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from types import MappingProxyType
 
 from node_agent.feeds.fhir_r4.bundle import Entry, Fault, Seen, entries
@@ -177,7 +178,8 @@ class _Reading:
                 facility, patient = place.facility, self._person(place.facility, place.patient)
         except (ReadingError, NotStoredError, RecursionError):
             pass  # nobody can be named; the error itself still stands
-        self._errors.append(_feed_error(entry.where, entry.type, problem, facility, patient))
+        error = _feed_error(entry.where, entry.type, problem, facility, patient)
+        self._errors.append(replace(error, unit_key=entry.key) if entry.id else error)
 
 
 def _record_of(entry: Entry, place: Place, draft: Draft) -> ParsedRecord:

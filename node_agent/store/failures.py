@@ -1,8 +1,9 @@
 """FAILED parts of inbox items that belong to a known person: while one stands, that person's coverage is INCOMPLETE.
 
-A failure is settled (1) by a replay of its item in which the part no longer fails, or (2) by a newer item that stores the
-same unit (facility and unit key); when the unit key could not be read, by a newer item that stores anything current for
-that patient. A failure of an item older than that is never put back, so the order of replays does not matter.
+A failure is settled (1) by a replay of its item in which the part no longer fails, or (2) by a newer item that stores, or
+takes back, what failed: the same unit key or source key at the same facility. Only when no key could be read, by a newer
+item that stores anything current for that patient. A failure of an item older than that is never put back, so the order of
+replays does not matter.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import delete, exists, insert, select
+from sqlalchemy import ColumnElement, delete, exists, insert, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from node_agent.records import ParsedPatient
@@ -19,12 +20,12 @@ from node_agent.store.patients import Patients, is_bare
 from node_agent.store.write import log_change
 from node_agent.tables import STORE
 
-_FAILURE, _UNIT, _RECORD = STORE.tables["failure"], STORE.tables["unit"], STORE.tables["record"]
+_FAILURE, _UNIT, _RECORD, _WITHDRAWAL = (STORE.tables[name] for name in ("failure", "unit", "record", "withdrawal"))
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A part that failed, and whose it is. position: unique within its item."""
+    """A part that failed, and whose it is. unit_key: of the unit, or the source key. position: unique within its item."""
 
     facility: str
     patient: ParsedPatient
@@ -37,9 +38,7 @@ async def replace_failures(
     connection: AsyncConnection, ids: Ids, inbox: int, failures: Sequence[Failure], at: str
 ) -> None:
     """Makes these the item's failures, and settles older ones that its stored units answer."""
-    touched = set(
-        (await connection.execute(select(_FAILURE.c.patient).where(_FAILURE.c.inbox == inbox))).scalars()
-    )
+    touched = set((await connection.execute(select(_FAILURE.c.patient).where(_FAILURE.c.inbox == inbox))).scalars())
     await connection.execute(delete(_FAILURE).where(_FAILURE.c.inbox == inbox))
     patients = Patients(connection, ids)
     await patients.load((f.facility, f.patient.local_id) for f in failures)
@@ -53,19 +52,25 @@ async def replace_failures(
     await patients.save()
     if rows:
         await connection.execute(insert(_FAILURE), rows)
-    same_unit = exists().where(
-        _UNIT.c.facility == _FAILURE.c.facility,
-        _UNIT.c.unit_key == _FAILURE.c.unit_key,
-        _UNIT.c.inbox > _FAILURE.c.inbox,
-    )
-    same_patient = (
-        exists()
-        .where(_RECORD.c.patient == _FAILURE.c.patient, _RECORD.c.current)
-        .where(_UNIT.c.pk == _RECORD.c.unit, _UNIT.c.inbox > _FAILURE.c.inbox)
-    )
-    settled = same_unit | (_FAILURE.c.unit_key.is_(None) & same_patient)
-    answered = (await connection.execute(select(_FAILURE.c.pk, _FAILURE.c.patient).where(settled))).all()
+    answered = (await connection.execute(select(_FAILURE.c.pk, _FAILURE.c.patient).where(_settled()))).all()
     if answered:
         await connection.execute(delete(_FAILURE).where(_FAILURE.c.pk.in_([pk for pk, _ in answered])))
     touched |= {patient for _, patient in answered} | {row["patient"] for row in rows}
     await log_change(connection, touched, at)
+
+
+def _settled() -> ColumnElement[bool]:
+    newer = _UNIT.c.inbox > _FAILURE.c.inbox
+    same_unit = exists().where(_UNIT.c.facility == _FAILURE.c.facility, _UNIT.c.unit_key == _FAILURE.c.unit_key, newer)
+    same_source = (
+        exists()
+        .where(part.c.facility == _FAILURE.c.facility, part.c.source_key == _FAILURE.c.unit_key)
+        .where(_UNIT.c.pk == part.c.unit, newer)
+        for part in (_RECORD, _WITHDRAWAL)
+    )
+    same_patient = (
+        exists()
+        .where(_RECORD.c.patient == _FAILURE.c.patient, _RECORD.c.current)
+        .where(_UNIT.c.pk == _RECORD.c.unit, newer)
+    )
+    return or_(same_unit, *same_source, _FAILURE.c.unit_key.is_(None) & same_patient)

@@ -56,7 +56,7 @@ async def _versions(
                 rank = (row.version, row.inbox, row.position)
                 key = (row.facility, row.unit_key)
                 tables, taken = frozenset(row.tables.split()), frozenset(withdrawn.get(row.pk, ()))
-                into[row.pk] = (Version(row.pk, key, rank, tables, row.labels, taken), row.current)
+                into[row.pk] = (Version(row.pk, key, row.patient, rank, tables, row.labels, taken), row.current)
 
 
 async def _withdrawn(connection: AsyncConnection, pks: list[int]) -> dict[int, set[str]]:
@@ -91,11 +91,7 @@ async def _units_of(connection: AsyncConnection, sources: Iterable[SourceKey]) -
     for facility, keys in names.items():
         for part in chunks(sorted(keys)):
             mine: ColumnElement[bool] = (_RECORD.c.facility == facility) & _RECORD.c.source_key.in_(part)
-            query = (
-                select(_UNIT.c.facility, _UNIT.c.unit_key)
-                .join(_RECORD, _RECORD.c.unit == _UNIT.c.pk)
-                .where(mine)
-            )
+            query = select(_UNIT.c.facility, _UNIT.c.unit_key).join(_RECORD, _RECORD.c.unit == _UNIT.c.pk).where(mine)
             taken = (_WITHDRAWAL.c.facility == facility) & _WITHDRAWAL.c.source_key.in_(part)
             back = select(_UNIT.c.facility, _UNIT.c.unit_key).join(_WITHDRAWAL, _WITHDRAWAL.c.unit == _UNIT.c.pk)
             for some in (query.distinct(), back.where(taken).distinct()):

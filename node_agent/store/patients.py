@@ -113,9 +113,7 @@ class Patients:
                 stamp = dict(zip(("version", "inbox", "position"), k.rank, strict=True))
                 if k.new:
                     ref = self._ids.ref(facility, local_id)
-                    new.append(
-                        {"pk": k.pk, "ref": ref, "facility": facility, "local_id": local_id, **k.row, **stamp}
-                    )
+                    new.append({"pk": k.pk, "ref": ref, "facility": facility, "local_id": local_id, **k.row, **stamp})
                 else:
                     changed.append((k.pk, {**k.row, **stamp}))
         if new:

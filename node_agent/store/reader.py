@@ -26,13 +26,9 @@ class DeadlineOver(Exception):
 class Reader(Protocol):
     """What the way out needs of a database. Parameters are named; `seconds` is how long a statement may run."""
 
-    async def fetch_one(
-        self, sql: str, parameters: Mapping[str, Any], seconds: float
-    ) -> tuple[Any, ...] | None: ...
+    async def fetch_one(self, sql: str, parameters: Mapping[str, Any], seconds: float) -> tuple[Any, ...] | None: ...
 
-    async def fetch_all(
-        self, sql: str, parameters: Mapping[str, Any], seconds: float
-    ) -> list[tuple[Any, ...]]: ...
+    async def fetch_all(self, sql: str, parameters: Mapping[str, Any], seconds: float) -> list[tuple[Any, ...]]: ...
 
     def close(self) -> None: ...
 
@@ -46,16 +42,12 @@ class SqliteReader:
         self._local = threading.local()
         self._open: list[sqlite3.Connection] = []
 
-    async def fetch_one(
-        self, sql: str, parameters: Mapping[str, Any], seconds: float
-    ) -> tuple[Any, ...] | None:
+    async def fetch_one(self, sql: str, parameters: Mapping[str, Any], seconds: float) -> tuple[Any, ...] | None:
         """The first row, or None."""
         rows = await self.fetch_all(sql, parameters, seconds)
         return rows[0] if rows else None
 
-    async def fetch_all(
-        self, sql: str, parameters: Mapping[str, Any], seconds: float
-    ) -> list[tuple[Any, ...]]:
+    async def fetch_all(self, sql: str, parameters: Mapping[str, Any], seconds: float) -> list[tuple[Any, ...]]:
         """All rows; raises DeadlineOver."""
         end = time.monotonic() + seconds  # waiting for a free thread counts
         return await asyncio.get_running_loop().run_in_executor(self._pool, self._run, sql, parameters, end)

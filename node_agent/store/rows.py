@@ -142,9 +142,7 @@ class _Walk:
 
 def _lean(value: Any) -> Any:
     if isinstance(value, dict):
-        return {
-            k: lean for k, v in value.items() if (lean := _lean(v)) is not None and lean != [] and lean != {}
-        }
+        return {k: lean for k, v in value.items() if (lean := _lean(v)) is not None and lean != [] and lean != {}}
     return [_lean(v) for v in value] if isinstance(value, list) else value
 
 
@@ -210,7 +208,5 @@ def _leaf(kind: Any) -> Check:
     if kind is bool:
         return lambda value: isinstance(value, bool)
     if kind is int:
-        return lambda value: (
-            isinstance(value, int) and not isinstance(value, bool) and -(2**31) <= value < 2**31
-        )
+        return lambda value: isinstance(value, int) and not isinstance(value, bool) and -(2**31) <= value < 2**31
     return _is_text

@@ -19,10 +19,14 @@ _ENCOUNTER = "ENCOUNTER"
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """One version of a unit. key: (facility, unit_key). tables: those it carries. labels: bits of the unit as a whole."""
+    """One version of a unit. key: (facility, unit_key). tables: those it carries. labels: bits of the unit as a whole.
+
+    patient: the number of whom this version says the unit is about.
+    """
 
     pk: int
     key: UnitKey
+    patient: int
     rank: Rank
     tables: frozenset[str]
     labels: int
@@ -46,6 +50,7 @@ class Held:
 class Standing:
     """What the spine says of a record. labels: its own, and what the current records of its unit spread to it."""
 
+    patient: int
     current: bool
     not_resent: bool
     labels: int
@@ -64,7 +69,8 @@ def resolve(held: Sequence[Held], units: Sequence[Version], supersede: Supersede
     """pk -> standing, for all versions of some unit keys (and, where records supersede, of all records of the same ids).
 
     UNIT: a table's rows come from the newest version that carries the table, and are not_resent when a still newer one
-    lacks it; the encounter itself comes from the newest version that has one. RECORD: of one id the greatest rank stands,
+    lacks it; the encounter itself comes from the newest version that has one, and all of them belong to the patient whom
+    the newest version names, since a visit typed under the wrong patient is sent again whole. RECORD: of one id the greatest rank stands,
     unless a version of that rank or a greater one withdraws its source key. At most one record of an id is current.
     """
     top = newest(units)
@@ -77,6 +83,7 @@ def resolve(held: Sequence[Held], units: Sequence[Version], supersede: Supersede
     spread = _spread(chosen.values(), top)
     return {
         r.pk: Standing(
+            (top[r.unit.key] if supersede is Supersede.UNIT and r.pk in chosen else r.unit).patient,
             r.pk in chosen,
             supersede is Supersede.UNIT and r.pk in chosen and r.unit.pk != top[r.unit.key].pk,
             _labels(r, spread.get(r.unit.key, 0)) if r.pk in chosen else r.labels,
@@ -123,5 +130,5 @@ def _spread(current: Iterable[Held], top: dict[UnitKey, Version]) -> dict[UnitKe
 
 def _labels(record: Held, spread: int) -> int:
     if record.kind in REPEATS_UNIT:
-        return record.labels | spread
+        return record.labels | (spread & ~Label.CERTIFICATE)
     return record.labels | (spread & Label.HIV)

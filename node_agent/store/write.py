@@ -62,9 +62,7 @@ async def write_units(
     return [u for u, _ in stored], [u for u in units if id(u) not in done]
 
 
-async def forget_units(
-    connection: AsyncConnection, pks: Sequence[int], supersede: Supersede, at: str
-) -> None:
+async def forget_units(connection: AsyncConnection, pks: Sequence[int], supersede: Supersede, at: str) -> None:
     """Takes units out and lets older versions stand again."""
     touched = _Touched()
     await _remove(connection, pks, touched)
@@ -95,9 +93,7 @@ async def _same(connection: AsyncConnection, units: list[ReadyUnit]) -> list[int
 
 async def _remove(connection: AsyncConnection, unit_pks: Sequence[int], touched: _Touched) -> None:
     for pks in chunks(unit_pks):
-        for unit in await connection.execute(
-            select(UNIT.c.facility, UNIT.c.unit_key).where(UNIT.c.pk.in_(pks))
-        ):
+        for unit in await connection.execute(select(UNIT.c.facility, UNIT.c.unit_key).where(UNIT.c.pk.in_(pks))):
             touched.keys.add((unit.facility, unit.unit_key))
         for row in await connection.execute(select(WITHDRAWAL).where(WITHDRAWAL.c.unit.in_(pks))):
             touched.sources.add((row.facility, "", row.source_key))
@@ -115,9 +111,7 @@ async def _remove(connection: AsyncConnection, unit_pks: Sequence[int], touched:
         await connection.execute(delete(UNIT).where(UNIT.c.pk.in_(pks)))
 
 
-async def _insert(
-    connection: AsyncConnection, units: Sequence[tuple[ReadyUnit, int]], touched: _Touched
-) -> None:
+async def _insert(connection: AsyncConnection, units: Sequence[tuple[ReadyUnit, int]], touched: _Touched) -> None:
     if not units:
         return
     first_unit = await reserve(connection, UNIT, len(units))
@@ -128,7 +122,7 @@ async def _insert(
     versions: dict[Version, ReadyUnit] = {}
     for unit_pk, (unit, patient) in enumerate(units, first_unit):
         key = (unit.facility, unit.unit_key)
-        version = Version(unit_pk, key, unit.rank, unit.tables, unit.labels, unit.withdrawn)
+        version = Version(unit_pk, key, patient, unit.rank, unit.tables, unit.labels, unit.withdrawn)
         for source_key in sorted(unit.withdrawn):
             touched.sources.add((unit.facility, "", source_key))
             row = {"unit": unit_pk, "source_key": source_key, "facility": unit.facility}
@@ -137,7 +131,7 @@ async def _insert(
         touched.keys.add(key)
         touched.patients.add(patient)
         for seq, record in enumerate(unit.records):
-            spine = {"pk": record_pk, "patient": patient, "unit": unit_pk, "seq": seq, **record.spine}
+            spine = {"pk": record_pk, "unit": unit_pk, "seq": seq, **record.spine}
             rows[RECORD].append(spine)
             fresh.append(
                 Held(
@@ -151,9 +145,7 @@ async def _insert(
                 )
             )
             touched.sources.add((unit.facility, spine["kind"], spine["source_key"]))
-            rows.setdefault(STORE.tables[record.body.table], []).append(
-                {"pk": record_pk, **record.body.detail}
-            )
+            rows.setdefault(STORE.tables[record.body.table], []).append({"pk": record_pk, **record.body.detail})
             for name, child in record.body.children:
                 rows.setdefault(CHILD[name], []).append({"record": record_pk, **child})
             for code in record.body.codes:
@@ -166,11 +158,9 @@ async def _insert(
     standing = resolve([*held, *fresh], [*old, *versions], supersede)
     await _settle(connection, held, old, standing, touched, newcomers=list(versions))
     top = newest([*old, *versions])
-    await connection.execute(
-        insert(UNIT), [_unit_row(v, u, top[v.key].pk == v.pk) for v, u in versions.items()]
-    )
+    await connection.execute(insert(UNIT), [_unit_row(v, u, top[v.key].pk == v.pk) for v, u in versions.items()])
     for spine in rows[RECORD]:
-        spine["current"], spine["not_resent"], spine["labels"] = _spine(standing[spine["pk"]])
+        spine |= _spine(standing[spine["pk"]])
     for table, table_rows in rows.items():
         if table_rows:
             await connection.execute(insert(table), table_rows)
@@ -186,33 +176,36 @@ async def _settle(
 ) -> None:
     """Brings the rows already there to their new standing; those that fall first, since one id has one current row."""
     before = await _standing(connection, [r.pk for r in held])
-    moved = [(pk, standing[pk]) for pk, (was, _) in before.items() if was != standing[pk]]
-    touched.patients.update(before[pk][1] for pk, _ in moved)
+    moved = [(pk, standing[pk]) for pk, was in before.items() if was != standing[pk]]
+    touched.patients.update(p for pk, now in moved for p in (before[pk].patient, now.patient))
     groups: dict[Standing, list[int]] = {}
     for pk, now in sorted(moved, key=lambda m: m[1].current):
         groups.setdefault(now, []).append(pk)
     for now, pks in groups.items():
         for part in chunks(pks):
-            current, not_resent, labels = _spine(now)
-            values = {"current": current, "not_resent": not_resent, "labels": labels}
-            await connection.execute(update(RECORD).where(RECORD.c.pk.in_(part)).values(values))
+            await connection.execute(update(RECORD).where(RECORD.c.pk.in_(part)).values(_spine(now)))
     top = {v.pk for v in newest([*versions, *newcomers]).values()}
     for flag in (False, True):
         for part in chunks([v.pk for v, was in versions.items() if was != flag and (v.pk in top) == flag]):
             await connection.execute(update(UNIT).where(UNIT.c.pk.in_(part)).values(current=flag))
 
 
-async def _standing(connection: AsyncConnection, pks: Sequence[int]) -> dict[int, tuple[Standing, int]]:
-    columns = select(RECORD.c.pk, RECORD.c.current, RECORD.c.not_resent, RECORD.c.labels, RECORD.c.patient)
-    found: dict[int, tuple[Standing, int]] = {}
+async def _standing(connection: AsyncConnection, pks: Sequence[int]) -> dict[int, Standing]:
+    columns = select(RECORD.c.pk, RECORD.c.patient, RECORD.c.current, RECORD.c.not_resent, RECORD.c.labels)
+    found: dict[int, Standing] = {}
     for part in chunks(pks):
         for r in await connection.execute(columns.where(RECORD.c.pk.in_(part))):
-            found[r.pk] = (Standing(r.current, r.not_resent, r.labels), r.patient)
+            found[r.pk] = Standing(r.patient, r.current, r.not_resent, r.labels)
     return found
 
 
-def _spine(standing: Standing) -> tuple[bool, bool, int]:
-    return standing.current, standing.not_resent, int(standing.labels)
+def _spine(standing: Standing) -> Row:
+    return {
+        "patient": standing.patient,
+        "current": standing.current,
+        "not_resent": standing.not_resent,
+        "labels": int(standing.labels),
+    }
 
 
 def _unit_row(version: Version, unit: ReadyUnit, current: bool) -> Row:
@@ -220,6 +213,7 @@ def _unit_row(version: Version, unit: ReadyUnit, current: bool) -> Row:
         "pk": version.pk,
         "facility": unit.facility,
         "unit_key": unit.unit_key,
+        "patient": version.patient,
         "version": unit.version,
         "inbox": unit.inbox,
         "position": unit.position,

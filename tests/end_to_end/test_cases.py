@@ -44,7 +44,10 @@ def test_case(city: TestCity, name: str) -> None:
     kind, value = identifier(city, nodes["patient"])
     variables = nodes.get("variables", {})
     caller = nodes.get("caller", "practitioner")
-    if caller == "practitioner":
+    if "by" in nodes:
+        asked = {"by": nodes["by"], "access": city.access(value), **variables}
+        answer = city.running.ask(city.practitioner(), query, asked)
+    elif caller == "practitioner":
         answer = city.ask(value, query, kind, **variables)
     elif caller == "citizen":
         answer = city.own(value, query, **variables)

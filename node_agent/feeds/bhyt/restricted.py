@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 from node_agent.feeds.bhyt import codes
 from node_agent.feeds.bhyt.documents import (
+    REPRODUCTIVE,
     PREGNANCY_ENDED,
     document_body,
     filled,
@@ -128,7 +129,6 @@ def restricted_records(rows: list[Row], visit: Visit) -> Iterator[ParsedRecord]:
         body = document_body(
             codes.code("LOAIHOSO", table, title), title, when, signer(row), sections_of(row, headings)
         )
-        labels = UNIT_LABELS.get(table, frozenset())
-        if table in ("XML9", "XML10") or pregnancy:
-            labels = frozenset({"REPRODUCTIVE"})
+        # A birth or a pregnancy is no secret of the visit: hiding that visit from a mother's doctor would be a danger.
+        labels = UNIT_LABELS.get(table, frozenset({"CERTIFICATE"})) | (REPRODUCTIVE if pregnancy else frozenset())
         yield visit.record(RecordKind.DOCUMENT_REFERENCE, place, body, time=when, labels=labels)

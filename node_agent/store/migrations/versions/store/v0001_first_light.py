@@ -150,6 +150,7 @@ def _fixed() -> None:
         sa.Column("pk", sa.Integer(), primary_key=True),
         sa.Column("facility", sa.String(), nullable=False),
         sa.Column("unit_key", sa.String(), nullable=False),
+        sa.Column("patient", sa.Integer(), sa.ForeignKey("patient.pk"), nullable=False),
         sa.Column("version", sa.String(), nullable=False),
         sa.Column("inbox", sa.Integer(), nullable=False),
         sa.Column("position", sa.Integer(), nullable=False),

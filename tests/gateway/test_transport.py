@@ -1,0 +1,288 @@
+"""Both transports over real sockets: a body or a named fault, on time, and no socket left open."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from gateway.transport import TRANSPORTS, Fault, Transport, TransportError
+from tests.ports import free_port
+from tests.running import wait_until
+
+CAP = 100_000
+SECONDS = 5.0
+
+
+class Misbehaving:
+    """A server that answers by path. `requests`: heads and bodies as they came; `closed`: paths whose client went away early."""
+
+    def __init__(self) -> None:
+        self.requests: list[tuple[bytes, bytes]] = []
+        self.closed: list[str] = []
+        self.connections = 0
+        self.open = 0
+        self._loop = asyncio.new_event_loop()
+        started = threading.Event()
+
+        async def serve() -> None:
+            server = await asyncio.start_server(self._connection, "127.0.0.1", 0)
+            self.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+            self._stop = asyncio.Event()
+            started.set()
+            await self._stop.wait()
+            server.close()
+            for task in asyncio.all_tasks() - {asyncio.current_task()}:
+                task.cancel()
+
+        self._thread = threading.Thread(target=self._loop.run_until_complete, args=(serve(),), daemon=True)
+        self._thread.start()
+        started.wait(5)
+
+    def close(self) -> None:
+        self._loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join(5)
+        self._loop.close()
+
+    async def _connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        self.open += 1
+        try:
+            while True:
+                head = await reader.readuntil(b"\r\n\r\n")
+                length = next((int(x.split(b":")[1]) for x in head.split(b"\r\n") if x.lower().startswith(b"content-length:")), 0)
+                body = await reader.readexactly(length)
+                self.requests.append((head, body))
+                await self._answer(head.split()[1].decode(), body, reader, writer)
+        except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
+            pass
+        finally:
+            self.open -= 1
+            writer.close()
+
+    async def _answer(self, path: str, body: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        async def gone() -> None:
+            await reader.read(1)
+            self.closed.append(path)
+            raise ConnectionResetError
+
+        def head(length: int | None, status: str = "200 OK", more: str = "") -> bytes:
+            size = "transfer-encoding: chunked" if length is None else f"content-length: {length}"
+            return f"HTTP/1.1 {status}\r\n{size}\r\n{more}\r\n".encode()
+
+        match path:
+            case "/echo":
+                writer.write(head(len(body)) + body)
+            case "/big":
+                writer.write(head(CAP) + b"x" * CAP)
+            case "/toobig":
+                writer.write(head(CAP + 1) + b"x" * (CAP + 1))
+            case "/chunked":
+                writer.write(head(None) + b"3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n")
+            case "/redirect":
+                writer.write(head(0, "302 Found", f"location: {self.url}/echo\r\n"))
+            case "/gzip":
+                writer.write(head(3, more="content-encoding: gzip\r\n") + b"abc")
+            case "/hang":
+                await gone()
+            case "/drip":
+                writer.write(head(CAP))
+                waiting = asyncio.ensure_future(gone())
+                while not waiting.done():
+                    writer.write(b"x")
+                    await writer.drain()
+                    await asyncio.sleep(0.02)
+                await waiting
+            case "/slowhead":
+                waiting = asyncio.ensure_future(gone())
+                for byte in head(5) * 10:
+                    if waiting.done():
+                        break
+                    writer.write(bytes([byte]))
+                    await asyncio.sleep(0.02)
+                await waiting
+            case "/endless":
+                writer.write(head(None))
+                waiting = asyncio.ensure_future(gone())
+                while not waiting.done():
+                    writer.write(b"2000\r\n" + b"x" * 0x2000 + b"\r\n")
+                    await writer.drain()
+                    await asyncio.sleep(0)
+                await waiting
+            case "/half":
+                writer.write(head(100) + b"half")
+                await writer.drain()
+                raise ConnectionResetError
+            case "/garbage":
+                writer.write(b"this is no HTTP\r\n\r\n")
+                await writer.drain()
+                raise ConnectionResetError
+            case "/nothing":
+                raise ConnectionResetError
+            case status:
+                writer.write(head(4, f"{status[1:]} Status") + b"body")
+        await writer.drain()
+
+
+@pytest.fixture
+def server() -> Iterator[Misbehaving]:
+    made = Misbehaving()
+    yield made
+    made.close()
+
+
+@pytest.fixture(params=TRANSPORTS)
+async def transport(request: pytest.FixtureRequest, anyio_backend: str) -> Any:
+    made = TRANSPORTS[request.param]()
+    yield made
+    await made.close()
+
+
+async def fault(transport: Transport, url: str, seconds: float = SECONDS) -> tuple[Fault, int | None]:
+    with pytest.raises(TransportError) as caught:
+        await transport.post(url, b"{}", {}, seconds, CAP)
+    return caught.value.fault, caught.value.status
+
+
+@pytest.mark.anyio
+async def test_a_body_and_headers_arrive_and_the_answer_comes_back(transport: Transport, server: Misbehaving) -> None:
+    sent = "Nguyễn \x00 😀".encode() * 1000
+    assert await transport.post(f"{server.url}/echo", sent, {"authorization": "Bearer t", "x-a": "1"}, SECONDS, CAP) == sent
+    head = server.requests[0][0].lower()
+    assert head.startswith(b"post /echo ") and b"authorization: bearer t" in head and b"x-a: 1" in head
+    assert await transport.post(f"{server.url}/chunked", b"", {}, SECONDS, CAP) == b"abcde"
+    assert await transport.post(f"{server.url}/echo", b"", {}, SECONDS, CAP) == b""
+
+
+@pytest.mark.anyio
+async def test_no_compressed_answer_is_asked_for_and_none_is_unpacked(transport: Transport, server: Misbehaving) -> None:
+    assert await transport.post(f"{server.url}/gzip", b"", {}, SECONDS, CAP) == b"abc"
+    asked = [line for line in server.requests[0][0].lower().split(b"\r\n") if line.startswith(b"accept-encoding:")]
+    assert asked in ([], [b"accept-encoding: identity"])
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("status", [201, 204, 400, 401, 403, 404, 500, 503])
+async def test_any_status_but_200_is_a_fault_that_names_it(transport: Transport, server: Misbehaving, status: int) -> None:
+    assert await fault(transport, f"{server.url}/{status}") == (Fault.STATUS, status)
+
+
+@pytest.mark.anyio
+async def test_a_redirect_is_not_followed(transport: Transport, server: Misbehaving) -> None:
+    assert await fault(transport, f"{server.url}/redirect") == (Fault.STATUS, 302)
+    assert len(server.requests) == 1
+
+
+@pytest.mark.anyio
+async def test_a_proxy_of_the_environment_is_not_used(
+    transport: Transport, server: Misbehaving, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy"):
+        monkeypatch.setenv(name, f"http://127.0.0.1:{free_port()}")
+    assert await transport.post(f"{server.url}/echo", b"x", {}, SECONDS, CAP) == b"x"
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("path", ["half", "garbage", "nothing"])
+async def test_a_connection_that_breaks_is_unreachable(transport: Transport, server: Misbehaving, path: str) -> None:
+    assert await fault(transport, f"{server.url}/{path}") == (Fault.UNREACHABLE, None)
+
+
+@pytest.mark.anyio
+async def test_a_refused_connection_is_unreachable_at_once(transport: Transport) -> None:
+    start = time.monotonic()
+    assert await fault(transport, f"http://127.0.0.1:{free_port()}/echo") == (Fault.UNREACHABLE, None)
+    assert time.monotonic() - start < 2
+
+
+@pytest.mark.anyio
+async def test_a_body_of_exactly_the_cap_passes_and_one_byte_more_does_not(transport: Transport, server: Misbehaving) -> None:
+    assert len(await transport.post(f"{server.url}/big", b"", {}, SECONDS, CAP)) == CAP
+    assert await fault(transport, f"{server.url}/toobig") == (Fault.TOO_LARGE, None)
+
+
+@pytest.mark.anyio
+async def test_an_endless_body_is_cut_at_the_cap_and_the_server_sees_it(transport: Transport, server: Misbehaving) -> None:
+    start = time.monotonic()
+    assert await fault(transport, f"{server.url}/endless") == (Fault.TOO_LARGE, None)
+    assert time.monotonic() - start < 2
+    await seen_closed(server, "/endless")
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("path", ["/hang", "/drip", "/slowhead"])
+async def test_what_is_too_slow_is_cut_on_time_and_the_server_sees_it(transport: Transport, server: Misbehaving, path: str) -> None:
+    start = time.monotonic()
+    assert await fault(transport, server.url + path, 0.3) == (Fault.TIMED_OUT, None)
+    assert 0.25 < time.monotonic() - start < 1
+    await seen_closed(server, path)
+
+
+@pytest.mark.anyio
+async def test_a_cancelled_call_is_cancelled_and_its_socket_closed(transport: Transport, server: Misbehaving) -> None:
+    call = asyncio.create_task(transport.post(f"{server.url}/hang", b"", {}, 1.0, CAP))
+    await asyncio.sleep(0.1)
+    call.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await call
+    await seen_closed(server, "/hang")
+
+
+async def seen_closed(server: Misbehaving, path: str) -> None:
+    limit = time.monotonic() + 3
+    while path not in server.closed:
+        assert time.monotonic() < limit, "the server still sees an open connection"
+        await asyncio.sleep(0.01)
+
+
+@pytest.mark.anyio
+async def test_calls_one_after_another_share_a_connection(transport: Transport, server: Misbehaving) -> None:
+    for n in range(20):
+        assert await transport.post(f"{server.url}/echo", str(n).encode(), {}, SECONDS, CAP) == str(n).encode()
+    assert server.connections == 1
+
+
+@pytest.mark.anyio
+async def test_parallel_answers_are_not_mixed_up(transport: Transport, server: Misbehaving) -> None:
+    bodies = [str(n).encode() * 50 for n in range(60)]
+    assert await asyncio.gather(*(transport.post(f"{server.url}/echo", b, {}, SECONDS, CAP) for b in bodies)) == bodies
+    assert server.connections <= 20
+
+
+@pytest.mark.anyio
+async def test_a_node_that_failed_answers_again_over_the_same_transport(transport: Transport, server: Misbehaving) -> None:
+    for path in ("half", "hang", "garbage"):
+        await fault(transport, f"{server.url}/{path}", 0.2)
+        assert await transport.post(f"{server.url}/echo", b"x", {}, SECONDS, CAP) == b"x"
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("name", TRANSPORTS)
+async def test_one_nodes_full_pool_does_not_hold_up_another(name: str) -> None:
+    transport, slow, quick = TRANSPORTS[name](connections=2), Misbehaving(), Misbehaving()
+    try:
+        hanging = [asyncio.create_task(fault(transport, f"{slow.url}/hang", 0.6)) for _ in range(4)]
+        await asyncio.sleep(0.1)
+        start = time.monotonic()
+        assert await transport.post(f"{quick.url}/echo", b"x", {}, SECONDS, CAP) == b"x"
+        assert time.monotonic() - start < 0.4
+        ends = [f for f, _ in await asyncio.gather(*hanging)]
+        assert set(ends) <= {Fault.TIMED_OUT, Fault.OVER_BUDGET} and slow.connections == 2
+    finally:
+        await transport.close()
+        slow.close()
+        quick.close()
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("name", TRANSPORTS)
+async def test_closing_closes_every_idle_connection(name: str, server: Misbehaving) -> None:
+    transport = TRANSPORTS[name]()
+    await transport.post(f"{server.url}/echo", b"x", {}, SECONDS, CAP)
+    assert server.open == 1
+    await transport.close()
+    await asyncio.to_thread(wait_until, lambda: server.open == 0, 3)
