@@ -23,10 +23,9 @@ QUERY = """query History($by: PatientBy!, $access: AccessInput!) {
     patient { id name birthDate
       encounters(first: %d) {
         edges { sortKey facility { code name }
-          node { id class status period { start end } reason dischargeDiagnosis careType { code display }
-            diagnoses { role code display }
-            prescriptions { id authoredOn prescribers { licence }
-              items { drug dose quantity unit strength instructions code { system code } } } } }
+          node { id class period { start end }
+            diagnoses { code display }
+            prescriptions { number items { drug dose quantity } } } }
         pageInfo { hasNextPage endCursor } } } } }"""
 
 

@@ -104,7 +104,7 @@ def create_app(settings: Settings) -> Starlette:
     sync = Sync(store, settings, enrolment, client, now, backlog=ingest.backlog) if enrolment else None
 
     async def health(_: HttpRequest) -> Response:
-        return JSONResponse({"status": "ok", "enrolled": enrolment is not None, "pending": sync.state.pending if sync else None})
+        return JSONResponse({"status": "ok", "enrolled": enrolment is not None, "pending": sync.pending if sync else None})
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:

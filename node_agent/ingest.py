@@ -7,8 +7,9 @@ become INTERNAL_ERROR with the exception's type alone, since its text may quote 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 import structlog
 from sqlalchemy import insert, select, update
@@ -29,6 +30,7 @@ from schema.elements import Feed
 
 BATCH_RECORDS = 150  # keeps a transaction near 50 ms (DESIGN 8); one larger unit is still one transaction
 _UNIT, _FEED = STORE.tables["unit"], STORE.tables["feed"]
+T = TypeVar("T")
 _log = structlog.get_logger(__name__)
 
 
@@ -58,9 +60,7 @@ class _Attempt:
 class Ingest:
     """The way in of one node. One item at a time: the store has one writer, and order makes logs readable."""
 
-    def __init__(
-        self, store: Store, settings: Settings, feeds: Mapping[Feed, FeedParser], clock: Clock
-    ) -> None:
+    def __init__(self, store: Store, settings: Settings, feeds: Mapping[Feed, FeedParser], clock: Clock) -> None:
         self.inbox = Inbox(store, clock)
         self._store, self._settings, self._feeds, self._clock = store, settings, feeds, clock
         self._one = asyncio.Lock()
@@ -78,9 +78,9 @@ class Ingest:
         """Keeps the bytes, then ingests them. Raises FeedNotConfigured before keeping anything, and nothing after."""
         if feed not in self._feeds:
             raise FeedNotConfigured(feed.value)
-        item = await self.inbox.receive(feed, name, data)
+        item = await undivided(self.inbox.receive(feed, name, data))
         if item.state is State.DUPLICATE:
-            await self._alive(item)
+            await undivided(self._alive(item))
             return ReceiveResult(item.pk, item.state, 0, ())
         return await self.ingest(item.pk)
 
@@ -97,7 +97,7 @@ class Ingest:
             except Exception as error:  # noqa: BLE001 - a fault of ours must leave an item that can be replayed
                 attempt.problems.append(from_exception(error, "*"))
                 state = State.PARTIAL if attempt.stored else State.FAILED
-            await self.inbox.conclude(item.pk, state, len(attempt.stored), attempt.problems)
+            await undivided(self.inbox.conclude(item.pk, state, len(attempt.stored), attempt.problems))
         _log.info(
             "inbox item ingested",
             item=item.pk,
@@ -120,7 +120,7 @@ class Ingest:
         placed = sorted(enumerate(parsed.units), key=lambda pair: is_bare(pair[1].patient))
         for batch in _batches(placed):
             await self._store_batch(attempt, batch)
-        await self._finish(attempt, parsed)
+        await undivided(self._finish(attempt, parsed))
         errors = any(p.severity is Severity.ERROR for p in attempt.problems)
         return State.STORED if not errors else State.PARTIAL if attempt.stored else State.FAILED
 
@@ -131,16 +131,14 @@ class Ingest:
                 attempt.facilities.add(error.facility)
                 if error.patient:
                     place = len(parsed.units) + index
-                    attempt.failures.append(
-                        Failure(error.facility, error.patient, error.unit_key, place, error.code)
-                    )
+                    attempt.failures.append(Failure(error.facility, error.patient, error.unit_key, place, error.code))
         attempt.problems += map(from_remark, parsed.remarks)
 
     async def _store_batch(self, attempt: _Attempt, batch: Sequence[tuple[int, ParsedUnit]]) -> None:
         units = await asyncio.to_thread(self._ready, attempt, batch)
         for supersede in Supersede:
             if some := [u for u in units if u.supersede is supersede]:
-                await self._write(attempt, some)
+                await undivided(self._write(attempt, some))
 
     def _ready(self, attempt: _Attempt, batch: Sequence[tuple[int, ParsedUnit]]) -> list[ReadyUnit]:
         units = []
@@ -195,9 +193,7 @@ class Ingest:
             ]
             if gone:
                 mode = Supersede.UNIT if attempt.item.feed is Feed.BHYT_XML else Supersede.RECORD
-                await forget_units(
-                    connection, gone, parsed.units[0].supersede if parsed.units else mode, attempt.at
-                )
+                await forget_units(connection, gone, parsed.units[0].supersede if parsed.units else mode, attempt.at)
             await replace_failures(connection, self._store.ids, attempt.item.pk, attempt.failures, attempt.at)
             await self._mark_alive(connection, attempt.item, attempt.facilities)
 
@@ -217,6 +213,20 @@ class Ingest:
                 await connection.execute(insert(_FEED).values(**row, last_received_at=item.received_at))
             elif last[0] is None or last[0] < item.received_at:
                 await connection.execute(update(_FEED).where(mine).values(last_received_at=item.received_at))
+
+
+async def undivided(work: Coroutine[Any, Any, T]) -> T:
+    """Awaits work that must not be cut in two: a cancellation meanwhile is let through only when it has ended.
+
+    A connection whose statement is cancelled may keep SQLite's write lock for as long as anything refers to the statement.
+    """
+    task = asyncio.create_task(work)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        if not task.done():
+            await asyncio.wait([task])
+        raise
 
 
 def _batches(units: Sequence[tuple[int, ParsedUnit]]) -> Iterator[list[tuple[int, ParsedUnit]]]:

@@ -35,6 +35,8 @@ class Label(IntFlag):
     CERTIFICATE = 128  # a paper for the insurer or the registrar; closed itself, says nothing secret of the visit
 
 
+# A screening test done in passing (HIV in pregnancy) is closed itself; the visit in which it was done is no secret.
+TESTS = frozenset(k.value for k in (RecordKind.OBSERVATION, RecordKind.PROCEDURE, RecordKind.DIAGNOSTIC_REPORT))
 REPEATS_UNIT = frozenset(
     k.value
     for k in (

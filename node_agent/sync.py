@@ -67,12 +67,21 @@ class Sync:
         self._every_seconds = settings.sync_seconds
         self._clock, self._backlog = clock, backlog
         self._poked = asyncio.Event()
+        self._pokes = self._pokes_told = 0
         self._offset_seconds = 0.0
         self.state = SyncState()
 
     def poke(self) -> None:
         """Something was stored: do not wait for the next round. Cheap; no use while the gateway is away."""
+        self._pokes += 1
         self._poked.set()
+
+    @property
+    def pending(self) -> int | None:
+        """Changes the gateway has not seen, unread files and what was stored since the last round included; None before it."""
+        if self.state.pending is None:
+            return None
+        return self.state.pending + self._backlog() + (self._pokes - self._pokes_told)
 
     async def run(self) -> None:
         """Syncs until cancelled. Nothing else ends it: what fails is logged by its code and tried again."""
@@ -81,8 +90,9 @@ class Sync:
             wait: float | None = None
             try:
                 self._poked.clear()
+                pokes = self._pokes
                 pending = await self.once()
-                failures = 0
+                failures, self._pokes_told = 0, pokes
                 self.state = SyncState(0, None, pending, self._clock())
             except _Refused as error:
                 wait, code = error.wait_seconds, error.code

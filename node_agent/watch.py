@@ -24,7 +24,7 @@ _log = structlog.get_logger(__name__)
 async def watch(folder: Path, feed: Feed, ingest: Ingest, poll_seconds: float, told: Callable[[], None]) -> None:
     """Take up files of this folder until cancelled, in order of name; `told` is called after each that was stored.
 
-    A file that cannot be read now is tried again at the next look; a folder that is away is waited for.
+    A file that cannot be read or kept now is tried again at the next look; a folder that is away is waited for.
     """
     before: Look = {}
     while True:
@@ -62,7 +62,11 @@ async def take(path: Path, feed: Feed, ingest: Ingest) -> bool:
     except OSError as error:
         _log.warning("file cannot be read", error=type(error).__name__)
         return False
-    result = await ingest.receive(feed, path.name, data)
+    try:
+        result = await ingest.receive(feed, path.name, data)
+    except Exception as error:  # noqa: BLE001 - a full disk or a locked database must not end the watch for good
+        _log.error("file cannot be received", error=type(error).__name__)
+        return False
     bad = result.state in (State.FAILED, State.PARTIAL)
     try:
         await asyncio.to_thread(move, path, FAILED if bad else PROCESSED)

@@ -81,7 +81,10 @@ def canonical(kind: IdentifierKind, text: str) -> Identifier:
 
 
 def classify(text: str) -> Identifier | None:
-    """What a SO_CCCD field holds: 12 digits CCCD, 9 digits CMND, letters a passport; None for empty, odd or placeholder values."""
+    """What a SO_CCCD field holds: 12 digits CCCD, 9 digits CMND, letters with digits a passport (France's begin with digits).
+
+    None for empty, odd or placeholder values.
+    """
     value = _SPACE.sub("", unicodedata.normalize("NFKC", text or "")).upper()
     kind = (
         IdentifierKind.CCCD
@@ -91,7 +94,7 @@ def classify(text: str) -> Identifier | None:
         else IdentifierKind.PASSPORT
     )
     # A word such as KHONGCO is no passport: every country's numbers are mostly digits.
-    if kind is IdentifierKind.PASSPORT and not (value[:1].isalpha() and sum(c.isdigit() for c in value) >= 4):
+    if kind is IdentifierKind.PASSPORT and not (any(c.isalpha() for c in value) and sum(c.isdigit() for c in value) >= 4):
         return None
     try:
         return canonical(kind, value)

@@ -87,14 +87,17 @@ def split(source: Path, hospitals: Sequence[str] | None = None) -> Iterator[tupl
             yield facility, _bundle(life, facility)
 
 
-def expected(source: Path, hospitals: Sequence[str] | None = None) -> Expected:
-    """SSN -> (facility, kind, content) of every record of a mapped kind, in no particular order."""
+def expected(source: Path, hospitals: Sequence[str] | None = None, closed: frozenset[str] = frozenset()) -> Expected:
+    """SSN -> (facility, kind, content) of every record of a mapped kind, in no particular order.
+
+    closed: codes that the law closes; a resource that is coded so is left out.
+    """
     found: Expected = {}
     for life in lives(source, hospitals):
         named = {f"urn:uuid:{resource['id']}": resource for _, resource, _ in life.entries}
         for _, resource, facility in life.entries:
             made = SOURCES.get(resource["resourceType"])
-            if made:
+            if made and not _codes_of(resource) & closed:
                 found.setdefault(life.patient, []).append((facility, made[0], made[1](resource, named)))
     return found
 
@@ -115,6 +118,10 @@ def _life(raws: list[bytes], resources: list[Json], codes: dict[str, str]) -> Li
         facility = "" if resource["resourceType"] in _STAFF else provider.get(own, codes[home])
         entries.append((raw, resource, facility))
     return Life(number, entries)
+
+
+def _codes_of(resource: Json) -> set[str]:
+    return {str(c.get("code")) for c in (resource.get("code") or {}).get("coding", [])}
 
 
 def _encounter_of(resource: Json) -> str:

@@ -76,9 +76,7 @@ class RunningCity:
         """One GraphQL request over HTTP: the decoded answer, whatever its status."""
         headers = {"authorization": f"Bearer {token}"}
         body = {"query": query, "variables": variables or {}}
-        answer = LOOPBACK.post(
-            f"{self.gateway.url}/graphql", json=body, headers=headers, timeout=seconds
-        )
+        answer = LOOPBACK.post(f"{self.gateway.url}/graphql", json=body, headers=headers, timeout=seconds)
         decoded: dict[str, Any] = answer.json()
         return decoded
 

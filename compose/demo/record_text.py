@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
+from itertools import groupby
 from typing import Any
 
 from compose.demo.words import CRITICALITY, ENCOUNTER_CLASS, MEDICATION_USE, both, vietnamese
@@ -40,16 +41,23 @@ def coded_text(code: Body | None) -> str:
 
 
 def result_text(node: Body) -> str:
-    """'Glucose 8,1 mmol/L (3,9-6,4)': the value as sent, its parts when it has several."""
-    parts = [f"{_name(c['code'])} {_value(c)}" for c in node.get("components") or ()]
-    value = "; ".join(parts) or _value(node)
+    """'Glucose 8.1 mmol/L (3.9-6.4)', 'Huyết áp 151/97 mm[Hg]': the value as sent, with what was sent beside it."""
     reference = node.get("referenceRange")
     return _words(
         _name(node["observationCode"]),
-        value,
+        _parted_value(node) or _value(node),
         node.get("interpretation"),
         f"({reference})" if reference else "",
     )
+
+
+def _parted_value(node: Body) -> str:
+    """A result of several parts: as sent when it was sent as a whole, else its parts by name."""
+    parts = node.get("components") or ()
+    if not parts or not node.get("value"):
+        return ", ".join(f"{_name(part['code'])} {_value(part)}" for part in parts)
+    units = {(part.get("quantity") or {}).get("unit") for part in parts}
+    return _words(node["value"], *(units if len(units) == 1 else ()))
 
 
 def _name(code: Body) -> str:
@@ -121,10 +129,9 @@ def _diagnoses(node: Body) -> Lines:
 
 def _drugs(node: Body) -> Lines:
     """What the visit prescribed and gave; equal doses given again are counted, not repeated."""
-    lines = []
-    for order in node["prescriptions"]:
-        head = _words("Đơn thuốc", _labelled("số", order.get("number")), _use(order))
-        lines += [f"{head}:" if head != lines_head(lines) else "", *(f"• {_drug(item)}" for item in order["items"])]
+    lines: Lines = []
+    for head, orders in groupby(node["prescriptions"], key=_order_head):
+        lines += [f"Đơn thuốc {head}:", *(f"• {_drug(item)}" for order in orders for item in order["items"])]
     given = Counter(_drug(dose, "givenQuantity") for dose in node["medicationAdministrations"])
     lines += ["Thuốc tại viện:"] if given else []
     return lines + [f"• {drug}" + (f"  × {times}" if times > 1 else "") for drug, times in given.items()]
@@ -135,8 +142,11 @@ def _letter(number: object) -> str:
 
 
 def _prescription(node: Body) -> Lines:
-    head = _words(_labelled("Số", node.get("number")), f"({vietnamese(MEDICATION_USE, node['use'])})")
-    return [head, *(f"• {_drug(item)}" for item in node["items"])]
+    return [_order_head(node), *(f"• {_drug(item)}" for item in node["items"])]
+
+
+def _order_head(node: Body) -> str:
+    return _words(_labelled("số", node.get("number")), f"({vietnamese(MEDICATION_USE, node['use'])})")
 
 
 def _administration(node: Body) -> Lines:
@@ -145,20 +155,24 @@ def _administration(node: Body) -> Lines:
 
 def _allergy(node: Body) -> Lines:
     if node["statedNone"]:
-        return [f"Bác sĩ ghi rõ: {coded_text(node['allergyCode'])}"]
+        return [f"Bác sĩ ghi rõ: {_name(node['allergyCode'])}"]
+    risk = both(CRITICALITY, node["criticality"]) if node.get("criticality") else ""
     return [
-        _words(coded_text(node["allergyCode"]), _labelled("mức độ", node.get("criticality"))),
-        _listed("Phản ứng: ", map(coded_text, node["reactions"])),
+        ", ".join(x for x in (_name(node["allergyCode"]), risk) if x),
+        _listed("Phản ứng: ", map(_name, node["reactions"])),
     ]
 
 
 def _report(node: Body) -> Lines:
-    return [coded_text(node["reportCode"]), *map(result_text, node["results"]), node.get("conclusion") or ""]
+    return [_name(node["reportCode"]), *map(result_text, node["results"]), node.get("conclusion") or ""]
 
 
 def _imaging(node: Body) -> Lines:
-    modalities = ", ".join(map(coded_text, node["modalities"]))
-    return [_words(modalities, node.get("description")), _labelled("Số phiếu", node.get("accessionNumber"))]
+    modalities = ", ".join(map(_name, node["modalities"]))
+    return [
+        _words(node.get("description"), f"({modalities})" if modalities else ""),
+        _labelled("Số phiếu", node.get("accessionNumber")),
+    ]
 
 
 def _document(node: Body) -> Lines:
@@ -200,7 +214,7 @@ def _card(node: Body) -> Lines:
 
 def _immunization(node: Body) -> Lines:
     dose = _labelled("mũi", node.get("doseNumber"))
-    return [_words(coded_text(node["vaccine"]), dose, _labelled("lô", node.get("lotNumber")))]
+    return [_words(_name(node["vaccine"]), dose, _labelled("lô", node.get("lotNumber")))]
 
 
 def _procedure(node: Body) -> Lines:

@@ -46,7 +46,7 @@ class Stopped(BaseException):
 def main(arguments: Sequence[str] | None = None) -> int:
     """The exit code: 0 when the answer had data and no errors, 130 when stopped before it, 1 otherwise."""
     options = _options(arguments)
-    told = Console(stderr=True)
+    told = Console(stderr=True, soft_wrap=True)
     for number in SIGNALS:
         signal.signal(number, _stop)
     try:
@@ -84,8 +84,8 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 def _run(options: argparse.Namespace, told: Console) -> int:
     folder: Path = (options.folder or place.default_folder(ROOT)).absolute()
-    port = _port(options.port, told)
     place.make_anew(folder)
+    port = _port(options.port, told)
     started = time.monotonic()
 
     def say(text: str) -> None:
@@ -106,6 +106,7 @@ def _show(
     options: argparse.Namespace, city: RunningCity, made: City, folder: Path, told: Console, say: Any
 ) -> int:
     place.note_processes(folder, [p.pid for p in (city.gateway, *city.nodes.values())])
+    say("Sáu chương trình đang chạy / six programs are up")
     _load(city, told)
     say("Mọi tệp đã nạp, cổng đã biết mọi người bệnh / every file read, every patient known to the gateway")
     people = give_grants(city, choose(made.truth))
@@ -114,23 +115,29 @@ def _show(
     asked = variables(showcase.person.identifier, showcase.grant)
     answer = city.ask(given["practitioner"], QUERY, asked)
     say("Đã hỏi một bệnh sử thống nhất / one unified history asked")
-    handout.write(folder, handout.handout(city, people, given))
     good = _print(answer, options.format)
     if not options.exit:
-        handout.show(told if options.format == "json" else Console(), folder, city)
-        _wait(told)
+        try:
+            handout.write(folder, handout.handout(city, people, given))
+            handout.show(told if options.format == "json" else Console(), folder, city)
+            told.print(Text("Ctrl-C để dừng / to stop", style="bold"))
+            while True:
+                signal.pause()
+        except Stopped:
+            told.print(Text("Đang dừng / stopping …"))
     return 0 if good else 1
 
 
 def _print(answer: Mapping[str, Any], form: str) -> bool:
-    """Prints the answer; whether it had data and no errors."""
-    good = bool((answer.get("data") or {}).get("patient")) and not answer.get("errors")
+    """Prints the answer; whether it had the patient's data and no errors."""
+    data = (answer.get("data") or {}).get("patient") or {}
+    good = data.get("patient") is not None and not answer.get("errors")
     if form == "json":
         sys.stdout.write(json.dumps(answer, ensure_ascii=False, indent=2) + "\n")
     else:
         console = Console()
         show_errors(console, answer)
-        if good:
+        if data:
             show_answer(console, answer)
     sys.stdout.flush()
     return good
@@ -197,16 +204,6 @@ def _free(port: int) -> bool:
         except OSError:
             return False
     return True
-
-
-def _wait(told: Console) -> None:
-    """Until a signal."""
-    told.print(Text("Ctrl-C để dừng / to stop", style="bold"))
-    try:
-        while True:
-            signal.pause()
-    except Stopped:
-        told.print(Text("Đang dừng / stopping …"))
 
 
 def _stop(_number: int, _frame: FrameType | None) -> None:

@@ -16,6 +16,7 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
+from compose.demo.question import ASKED_AS
 from compose.demo.record_text import date_text, record_lines, result_text
 from compose.demo.words import COMPLETENESS, GENDER, KIND, OUTCOME, STATEMENT, both, vietnamese
 
@@ -53,6 +54,7 @@ def _show_patient(console: Console, patient: Body) -> None:
     if patient["gender"]:
         who.append(both(GENDER, patient["gender"]))
     console.print(_text(" · ".join(who), "bold"))
+    console.print(_text(f"Người hỏi / asked by: {ASKED_AS}", "dim"))
     edges = patient["allergies"]["edges"]
     _fact(console, "Dị ứng / Allergies", patient["allergyStatus"], edges)
     _fact(console, "Thuốc / Medicines", patient["medicationStatus"], ())
@@ -66,7 +68,7 @@ def _fact(console: Console, label: str, status: str, edges: Iterable[Body]) -> N
         lines = record_lines(edge["node"])
         when = date_text(edge["node"].get("recordedDate"))
         where = ", ".join(x for x in (edge["facility"]["name"], when) if x)
-        console.print(Padding(_text(f"• {'; '.join(lines)} ({where})"), (0, 0, 0, 2)))
+        console.print(_indented(f"• {'; '.join(lines)} ({where})"))
 
 
 def _show_results(console: Console, edges: list[Body]) -> None:
@@ -77,7 +79,7 @@ def _show_results(console: Console, edges: list[Body]) -> None:
     for (facility, day), group in groupby(edges, key=lambda e: (e["facility"]["name"], _day(e["sortKey"]))):
         results = [result_text(edge["node"]) for edge in group]
         console.print(_text(f"{day}  {facility}", "cyan"))
-        console.print(Padding(_text("; ".join(results)), (0, 0, 0, 2)))
+        console.print(_indented("; ".join(results)))
 
 
 def _show_timeline(console: Console, timeline: Body) -> None:
@@ -86,7 +88,10 @@ def _show_timeline(console: Console, timeline: Body) -> None:
     for day, edges in groupby(timeline["edges"], key=lambda edge: _day(edge["sortKey"])):
         console.print(_text(day, "bold underline"))
         rows = [_cells(edge) for edge in edges]
-        console.print(_wide_day(rows) if console.width >= NARROW else _narrow_day(rows))
+        if console.width >= NARROW:
+            console.print(_wide_day(rows))
+        else:
+            _print_narrow_day(console, rows)
     if not timeline["edges"]:
         console.print(_text("Không có dòng nào / no rows"))
     if timeline["pageInfo"]["hasNextPage"]:
@@ -105,14 +110,11 @@ def _wide_day(rows: list[Row]) -> RenderableType:
     return table
 
 
-def _narrow_day(rows: list[Row]) -> RenderableType:
-    table = Table.grid(padding=(0, 0))
+def _print_narrow_day(console: Console, rows: list[Row]) -> None:
     for clock, facility, kind, text in rows:
         head = _text(f"{clock} " if clock else "", "dim")
-        head.append(kind, style="magenta").append(" · ").append(facility, style="cyan")
-        table.add_row(head)
-        table.add_row(Padding(_text(text), (0, 0, 0, 3)))
-    return table
+        console.print(head.append(kind, style="magenta").append(" · ").append(facility, style="cyan"))
+        console.print(_indented(text, 3))
 
 
 def _cells(edge: Body) -> Row:
@@ -141,7 +143,7 @@ def _show_ledger(console: Console, coverage: Body) -> None:
     table = Table(show_edge=False, pad_edge=False, header_style="bold", expand=True)
     table.add_column("Cơ sở / Facility", ratio=3)
     table.add_column("Kết quả / Outcome", ratio=3)
-    table.add_column("Bản ghi / Records" if not narrow else "Số / n", justify="right")
+    table.add_column("Bản ghi / Records" if not narrow else "Bản ghi", justify="right")
     table.add_column("ms", justify="right")
     table.add_column("Tính đến / As of", ratio=2 if narrow else None)
     if not narrow:
@@ -158,7 +160,7 @@ def _show_ledger(console: Console, coverage: Body) -> None:
         table.add_row(*row, *([] if narrow else [_text(_advice(line))]))
     console.print(table)
     for line in coverage["facilities"] if narrow else ():
-        console.print(Padding(_text(f"{line['facility']['code']}: {_advice(line)}"), (0, 0, 0, 2)))
+        console.print(_indented(f"{line['facility']['code']}: {_advice(line)}"))
     console.print()
     completeness = coverage["completeness"]
     whole = _text(
@@ -198,6 +200,10 @@ def _day(sort_key: str) -> str:
 
 def _rule(title: str, style: str = "blue") -> RenderableType:
     return Rule(Text(title, style="bold"), style=style, align="left")
+
+
+def _indented(value: str, columns: int = 2) -> RenderableType:
+    return Padding(_text(value), (0, 0, 0, columns), expand=False)
 
 
 def _text(value: str, style: str = "") -> Text:

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from node_agent.labels import REPEATS_UNIT, Label
+from node_agent.labels import REPEATS_UNIT, TESTS, Label
 from node_agent.records import Supersede
+from schema.elements import RecordKind
 
 Rank = tuple[str, int, int]
 UnitKey = tuple[str, str]
@@ -71,14 +72,16 @@ def resolve(held: Sequence[Held], units: Sequence[Version], supersede: Supersede
     UNIT: a table's rows come from the newest version that carries the table, and are not_resent when a still newer one
     lacks it; the encounter itself comes from the newest version that has one, and all of them belong to the patient whom
     the newest version names, since a visit typed under the wrong patient is sent again whole. RECORD: of one id the greatest rank stands,
-    unless a version of that rank or a greater one withdraws its source key. At most one record of an id is current.
+    unless a version of that rank or a greater one withdraws its source key. At most one record of an id is current (in UNIT: of a unit key).
     """
     top = newest(units)
     standing_in = _not_withdrawn(held, units) if supersede is Supersede.RECORD else _of_holders(held, units)
-    current: dict[str, Held] = {}
+    current: dict[tuple[str, UnitKey | None], Held] = {}
     for record in standing_in:
-        if record.id not in current or _place(current[record.id]) < _place(record):
-            current[record.id] = record
+        # Two visits that claim one record are a fault of the feed, which the database then refuses aloud.
+        place = (record.id, record.unit.key if supersede is Supersede.UNIT else None)
+        if place not in current or _place(current[place]) < _place(record):
+            current[place] = record
     chosen = {record.pk: record for record in current.values()}
     spread = _spread(chosen.values(), top)
     return {
@@ -86,7 +89,7 @@ def resolve(held: Sequence[Held], units: Sequence[Version], supersede: Supersede
             (top[r.unit.key] if supersede is Supersede.UNIT and r.pk in chosen else r.unit).patient,
             r.pk in chosen,
             supersede is Supersede.UNIT and r.pk in chosen and r.unit.pk != top[r.unit.key].pk,
-            _labels(r, spread.get(r.unit.key, 0)) if r.pk in chosen else r.labels,
+            _labels(r, spread.get(r.unit.key, (0, 0))) if r.pk in chosen else r.labels,
         )
         for r in held
     }
@@ -121,14 +124,21 @@ def _of_holders(held: Sequence[Held], units: Sequence[Version]) -> list[Held]:
     return [r for r in held if holder[r.unit.key, _table(r)] == r.unit.rank]
 
 
-def _spread(current: Iterable[Held], top: dict[UnitKey, Version]) -> dict[UnitKey, int]:
-    spread = {key: unit.labels for key, unit in top.items()}
+def _spread(current: Iterable[Held], top: dict[UnitKey, Version]) -> dict[UnitKey, tuple[int, int]]:
+    """Unit key -> (bits that the visit as a whole has, bits of its tests, which only papers repeat)."""
+    spread = {key: (unit.labels, 0) for key, unit in top.items()}
     for record in current:
-        spread[record.unit.key] = spread.get(record.unit.key, 0) | record.labels | record.unit.labels
+        whole, tests = spread.get(record.unit.key, (0, 0))
+        own = record.labels & ~Label.CERTIFICATE
+        if record.kind in TESTS:
+            spread[record.unit.key] = (whole | record.unit.labels, tests | own)
+        else:
+            spread[record.unit.key] = (whole | record.unit.labels | own, tests)
     return spread
 
 
-def _labels(record: Held, spread: int) -> int:
-    if record.kind in REPEATS_UNIT:
-        return record.labels | (spread & ~Label.CERTIFICATE)
-    return record.labels | (spread & Label.HIV)
+def _labels(record: Held, spread: tuple[int, int]) -> int:
+    whole, tests = spread
+    if record.kind == RecordKind.DOCUMENT_REFERENCE.value:
+        return record.labels | whole | tests
+    return record.labels | (whole if record.kind in REPEATS_UNIT else whole & Label.HIV)

@@ -60,7 +60,9 @@ class TestCity:
     def ask(self, value: str, query: str = HISTORY, kind: str = "CCCD", **variables: Any) -> dict[str, Any]:
         """The decoded answer about one patient, as the doctor sees it."""
         access = self.access(value, IdentifierKind(kind))
-        return self.running.ask(self.practitioner(), query, {"by": {"kind": kind, "value": value}, "access": access, **variables})
+        return self.running.ask(
+            self.practitioner(), query, {"by": {"kind": kind, "value": value}, "access": access, **variables}
+        )
 
     def own(self, value: str, query: str, **variables: Any) -> dict[str, Any]:
         """The same as the patient sees it."""

@@ -18,7 +18,20 @@ from tests.end_to_end.conftest import TestCity
 from tests.fault_proxy import Fault
 
 CASES = Path(__file__).resolve().parent.parent / "cases"
-MASKED = frozenset({"id", "encounterId", "tookMs", "asOf", "feedLagSeconds", "endCursor", "startCursor", "cursor", "sortKey", "receivedAt"})
+MASKED = frozenset(
+    {
+        "id",
+        "encounterId",
+        "tookMs",
+        "asOf",
+        "feedLagSeconds",
+        "endCursor",
+        "startCursor",
+        "cursor",
+        "sortKey",
+        "receivedAt",
+    }
+)
 
 
 def masked(value: Any, key: str = "") -> Any:
@@ -67,6 +80,10 @@ def identifier(city: TestCity, patient: dict[str, Any]) -> tuple[str, str]:
     """The identifier a case asks by: of the showcase person, of a story's nth person, or given outright."""
     if "value" in patient:
         return patient.get("kind", "CCCD"), patient["value"]
-    person = city.people[city.truth["showcase"]] if patient.get("showcase") else city.story(patient["story"])[patient.get("nth", 0)]
+    person = (
+        city.people[city.truth["showcase"]]
+        if patient.get("showcase")
+        else city.story(patient["story"])[patient.get("nth", 0)]
+    )
     kind = patient.get("kind", "CCCD")
     return kind, str(person["identifiers"][kind.lower()])

@@ -47,7 +47,9 @@ def check_only_the_broken_one_is_missing(city: TestCity, outcome: str, reason: s
     ],
     ids=lambda value: value.value if isinstance(value, Fault) else None,
 )
-def test_a_misbehaving_node_loses_only_its_own_part(city: TestCity, fault: Fault, outcome: str, reason: str | None) -> None:
+def test_a_misbehaving_node_loses_only_its_own_part(
+    city: TestCity, fault: Fault, outcome: str, reason: str | None
+) -> None:
     city.proxies[BROKEN].fault = fault
     check_only_the_broken_one_is_missing(city, outcome, reason)
 

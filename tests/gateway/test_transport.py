@@ -36,8 +36,11 @@ class Misbehaving:
             started.set()
             await self._stop.wait()
             server.close()
-            for task in asyncio.all_tasks() - {asyncio.current_task()}:
+            tasks = asyncio.all_tasks() - {asyncio.current_task()}
+            for task in tasks:
                 task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await asyncio.sleep(0.02)  # aborted transports close in the next rounds of the loop
 
         self._thread = threading.Thread(target=self._loop.run_until_complete, args=(serve(),), daemon=True)
         self._thread.start()
@@ -62,7 +65,7 @@ class Misbehaving:
             pass
         finally:
             self.open -= 1
-            writer.close()
+            writer.transport.abort()
 
     async def _answer(self, path: str, body: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         async def gone() -> None:

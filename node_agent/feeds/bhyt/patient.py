@@ -45,15 +45,11 @@ def identifiers_of(
     found: dict[Identifier, None] = {}
     if number:
         identifier = classify(number)
-        if identifier is not None and not any(char.isdigit() for char in identifier.value):
-            # Words such as KHONGCO have the shape of a passport number, and would link everybody without one.
-            notes.add("PLACEHOLDER_IDENTIFIER", f"{table}/SO_CCCD")
-        elif identifier is None:
+        if identifier is None:
             compact = re.sub(r"[\s.\-]", "", number)
-            notes.add(
-                "PLACEHOLDER_IDENTIFIER" if is_placeholder(compact) else "IDENTIFIER_UNREADABLE",
-                f"{table}/SO_CCCD",
-            )
+            # A word such as KHONGCO stands for no number at all.
+            nothing = is_placeholder(compact) or not any(char.isdigit() for char in compact)
+            notes.add("PLACEHOLDER_IDENTIFIER" if nothing else "IDENTIFIER_UNREADABLE", f"{table}/SO_CCCD")
         else:
             found[identifier] = None
     for card in cards:
