@@ -1,8 +1,9 @@
 """Labels of sensitive records, set at ingest from the dated table feeds/codes/sensitive.csv. No policy: who may see what is access.py.
 
-The unit rule (applied in store/supersede.py, over what is current): when any record of a unit, or the unit itself, is
-labelled HIV, every record of that unit is, since having been there is the sensitive fact. Other labels stay on the records
-that carry them, and on the unit's encounter, documents, referrals and appointments, which repeat diagnoses in words.
+The unit rule (applied in store/supersede.py, over what is current): when the unit itself, or any record of it but a test,
+is labelled HIV, every record of that unit is, since having been there is the sensitive fact. Other labels stay on the
+records that carry them, and on the unit's encounter, documents, referrals and appointments, which repeat diagnoses in
+words. A labelled test closes itself and the documents of its visit; a certificate closes only itself.
 """
 
 from __future__ import annotations
