@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import signal
-import socket
 import stat
 import subprocess
-import sys
-import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,69 +16,19 @@ import pytest
 
 from compose.demo.data import build_city
 from compose.demo.data.drugs import ARV, DRUGS
+from tests.running_demo import (
+    ROOT,
+    START_SECONDS,
+    RunningDemo,
+    alive,
+    command,
+    environment,
+    free_port,
+    running_demo,
+)
 
-ROOT = Path(__file__).resolve().parents[2]
 HOSPITALS = {"01003", "01006", "01025", "01816", "01929"}
-START_SECONDS = 180.0
 EVERYTHING = {"kinds": None, "rows": 200, "results": 200}
-
-
-def command(*options: str) -> list[str]:
-    return [sys.executable, "-m", "compose.demo.run", *options]
-
-
-def environment(folder: Path) -> dict[str, str]:
-    return {**os.environ, "DEMO_FOLDER": str(folder), "NO_COLOR": "1", "COLUMNS": "90"}
-
-
-def free_port() -> int:
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return int(s.getsockname()[1])
-
-
-def alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
-
-
-@dataclass
-class Up:
-    """A demo that is up, and what it handed out."""
-
-    process: subprocess.Popen[str]
-    folder: Path
-    handout: dict[str, Any]
-
-    def ask(self, role: str, query: str, variables: dict[str, Any]) -> dict[str, Any]:
-        """A question over HTTP, with nothing but what demo.json says."""
-        headers = {"authorization": f"Bearer {self.handout['tokens'][role]}"}
-        answer = httpx.post(
-            f"{self.handout['gateway']}/graphql",
-            json={"query": query, "variables": variables},
-            headers=headers,
-            timeout=30,
-        )
-        decoded: dict[str, Any] = answer.json()
-        return decoded
-
-    def history(
-        self, patient: dict[str, Any], role: str = "practitioner", **variables: Any
-    ) -> dict[str, Any]:
-        """The printed question about one of the handed-out patients, on their grant."""
-        query = self.handout["query"]
-        about = {
-            "by": {"kind": patient["kind"], "value": patient["value"]},
-            "access": {**query["variables"]["access"], "evidence": patient["grant"]},
-        }
-        return self.ask(role, query["query"], {**query["variables"], **about, **variables})
-
-    def person(self, value: str) -> dict[str, Any]:
-        """A handed-out patient by number."""
-        return next(p for p in self.handout["patients"] if p["value"] == value)
 
 
 @pytest.fixture(scope="module")
@@ -92,32 +37,9 @@ def truth() -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
-    folder = tmp_path_factory.mktemp("up") / "demo"
-    port = free_port()
-    output = (folder.parent / "output.txt").open("w+")
-    process = subprocess.Popen(
-        command("--port", str(port)),
-        cwd=ROOT,
-        env=environment(folder),
-        stdout=output,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
-    try:
-        limit = time.monotonic() + START_SECONDS
-        while not (folder / "demo.json").exists():
-            assert process.poll() is None and time.monotonic() < limit, (
-                folder.parent / "output.txt"
-            ).read_text()
-            time.sleep(0.1)
-        yield Up(process, folder, json.loads((folder / "demo.json").read_text()))
-    finally:
-        if process.poll() is None:
-            process.terminate()
-            process.wait(60)
-        output.close()
+def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningDemo]:
+    with running_demo(tmp_path_factory.mktemp("up") / "demo") as demo:
+        yield demo
 
 
 @pytest.fixture(scope="module")
@@ -167,8 +89,8 @@ def test_the_run_itself_is_told_on_standard_error(printed: subprocess.CompletedP
     assert "Traceback" not in printed.stderr
 
 
-def test_the_printed_answer_is_a_timeline_with_its_ledger(up: Up) -> None:
-    text = (up.folder.parent / "output.txt").read_text()
+def test_the_printed_answer_is_a_timeline_with_its_ledger(up: RunningDemo) -> None:
+    text = up.output
     assert "NGUYỄN THỊ MINH HÒA" in text and "Có ghi nhận / on record (RECORDED)" in text
     assert "E11.9" in text and "Glucophage 850mg" in text and "mmol/L" in text
     assert "00401/2025/GCT 01003 → 01006" in text
@@ -179,7 +101,7 @@ def test_the_printed_answer_is_a_timeline_with_its_ledger(up: Up) -> None:
     )
 
 
-def test_demo_json_says_all_that_a_script_needs_and_only_its_owner_reads_it(up: Up) -> None:
+def test_demo_json_says_all_that_a_script_needs_and_only_its_owner_reads_it(up: RunningDemo) -> None:
     handout = up.handout
     assert set(handout) == {"gateway", "nodes", "tokens", "patients", "query"}
     assert {n["facility"] for n in handout["nodes"]} == HOSPITALS
@@ -193,7 +115,9 @@ def test_demo_json_says_all_that_a_script_needs_and_only_its_owner_reads_it(up: 
     assert stat.S_IMODE((up.folder / "demo.json").stat().st_mode) == 0o600
 
 
-def test_the_showcase_person_comes_first_and_is_the_one_asked_about(up: Up, truth: dict[str, Any]) -> None:
+def test_the_showcase_person_comes_first_and_is_the_one_asked_about(
+    up: RunningDemo, truth: dict[str, Any]
+) -> None:
     showcase = next(p for p in truth["people"] if p["person"] == truth["showcase"])
     first = up.handout["patients"][0]
     assert (first["kind"], first["value"]) == ("CCCD", showcase["identifiers"]["cccd"])
@@ -201,31 +125,31 @@ def test_the_showcase_person_comes_first_and_is_the_one_asked_about(up: Up, trut
     assert up.handout["query"]["variables"]["by"] == {"kind": first["kind"], "value": first["value"]}
 
 
-def test_the_query_of_demo_json_gives_the_printed_answer_again(up: Up) -> None:
+def test_the_query_of_demo_json_gives_the_printed_answer_again(up: RunningDemo) -> None:
     query = up.handout["query"]
     answer = up.ask("practitioner", query["query"], query["variables"])
     assert "errors" not in answer and coverage(answer)["completeness"] == "COMPLETE"
-    text = (up.folder.parent / "output.txt").read_text()
+    text = up.output
     assert patient(answer)["name"] in text
     numbers = [n for e in patient(answer)["timeline"]["edges"] if (n := e["node"].get("number"))]
     assert numbers and all(number in text for number in numbers)
 
 
-def test_the_curl_line_works_when_pasted_into_a_shell(up: Up) -> None:
-    text = (up.folder.parent / "output.txt").read_text()
+def test_the_curl_line_works_when_pasted_into_a_shell(up: RunningDemo) -> None:
+    text = up.output
     line = next(line for line in text.splitlines() if line.startswith("curl "))
     done = subprocess.run(["sh", "-c", line], capture_output=True, text=True, timeout=60, check=True)
     assert patient(json.loads(done.stdout))["timeline"]["edges"]
 
 
-def test_every_handed_out_patient_can_be_asked_about_and_is_found_where_it_says(up: Up) -> None:
+def test_every_handed_out_patient_can_be_asked_about_and_is_found_where_it_says(up: RunningDemo) -> None:
     for person in up.handout["patients"]:
         answer = up.history(person)
         assert "errors" not in answer, answer
         assert set(person["facilities"]) <= set(outcomes(answer)), person["facilities"]
 
 
-def test_the_citizen_token_opens_its_own_history_and_nobody_elses(up: Up) -> None:
+def test_the_citizen_token_opens_its_own_history_and_nobody_elses(up: RunningDemo) -> None:
     own, other = up.handout["patients"][:2]
     access = {"purpose": "PATRQT", "basis": "SELF"}
     assert len(patient(up.history(own, "citizen", access=access))["timeline"]["edges"]) > 20
@@ -234,20 +158,22 @@ def test_the_citizen_token_opens_its_own_history_and_nobody_elses(up: Up) -> Non
 
 
 @pytest.mark.parametrize("role", ["analyst", "operator"])
-def test_who_reads_no_records_is_denied(up: Up, role: str) -> None:
+def test_who_reads_no_records_is_denied(up: RunningDemo, role: str) -> None:
     answer = up.history(up.handout["patients"][0], role)
     assert answer["errors"][0]["extensions"]["code"] == "ACCESS_DENIED"
     assert not answer.get("data")
 
 
-def test_a_birth_date_conflict_is_withheld_and_said(up: Up, truth: dict[str, Any]) -> None:
+def test_a_birth_date_conflict_is_withheld_and_said(up: RunningDemo, truth: dict[str, Any]) -> None:
     swapped = next(p for p in truth["people"] if p["story"] == "birth_conflict")
     answer = up.history(up.person(swapped["identifiers"]["cccd"]), **EVERYTHING)
     assert "WITHHELD" in outcomes(answer).values()
     assert coverage(answer)["completeness"] == "INCOMPLETE"
 
 
-def test_nothing_of_an_hiv_patients_restricted_visits_is_in_the_answer(up: Up, truth: dict[str, Any]) -> None:
+def test_nothing_of_an_hiv_patients_restricted_visits_is_in_the_answer(
+    up: RunningDemo, truth: dict[str, Any]
+) -> None:
     regimens = [drug.name for key, drug in DRUGS.items() if key in ARV]
     assert regimens
     people = [p for p in truth["people"] if p["story"] == "hiv"]
@@ -269,7 +195,7 @@ def test_nothing_of_an_hiv_patients_restricted_visits_is_in_the_answer(up: Up, t
     assert seen
 
 
-def test_a_second_demo_in_the_same_folder_is_refused_with_what_to_do(up: Up) -> None:
+def test_a_second_demo_in_the_same_folder_is_refused_with_what_to_do(up: RunningDemo) -> None:
     second = subprocess.run(
         command("--exit"),
         cwd=ROOT,
@@ -284,7 +210,7 @@ def test_a_second_demo_in_the_same_folder_is_refused_with_what_to_do(up: Up) -> 
     assert up.process.poll() is None and (up.folder / "demo.json").exists()
 
 
-def test_a_taken_port_is_refused_with_what_to_do(up: Up, tmp_path: Path) -> None:
+def test_a_taken_port_is_refused_with_what_to_do(up: RunningDemo, tmp_path: Path) -> None:
     port = up.handout["gateway"].rpartition(":")[2]
     done = subprocess.run(
         command("--exit", "--port", port),
@@ -313,7 +239,7 @@ def test_a_folder_that_is_not_a_demos_is_left_alone(tmp_path: Path) -> None:
     assert (tmp_path / "thesis.txt").read_text() == "years of work"
 
 
-def test_ctrl_c_ends_the_demo_and_every_process_of_it(up: Up) -> None:
+def test_ctrl_c_ends_the_demo_and_every_process_of_it(up: RunningDemo) -> None:
     """Last, since it ends what the tests above ask."""
     pids = [int(line) for line in (up.folder / "demo.pid").read_text().split()]
     assert {n["pid"] for n in up.handout["nodes"]} < set(pids) and len(pids) == 7

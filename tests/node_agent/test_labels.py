@@ -124,8 +124,10 @@ def test_a_regimen_over_several_records_labels_the_unit() -> None:
     assert unit_labels(hoso("1", encounter("e"), *given[:2])) == 0
 
 
-def test_a_unit_is_labelled_by_its_tables_and_by_its_feed() -> None:
-    assert unit_labels(hoso("1", encounter("e"), tables=frozenset({"XML1", "XML6"}))) & Label.HIV
+def test_a_unit_is_labelled_by_the_tables_of_its_records_and_by_its_feed() -> None:
+    assert unit_labels(hoso("1", encounter("e"), replace(observation("o"), table="XML6"))) & Label.HIV
+    blank_rows = frozenset({"XML1", "XML6"})  # exporters send the table of everybody
+    assert unit_labels(hoso("1", encounter("e"), tables=blank_rows)) == 0
     assert unit_labels(hoso("1", encounter("e"), labels=frozenset({"ABUSE"}))) == Label.ABUSE
 
 
