@@ -6,6 +6,7 @@ Run as `python -m benchmarks.floor BASE_URL HOSPITALS QUERIES`; prints CPU milli
 from __future__ import annotations
 
 import asyncio
+import importlib
 import sys
 import time
 from datetime import timedelta
@@ -42,4 +43,5 @@ async def main(base: str, hospitals: int, queries: int) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3])))
+    runner = asyncio.run if sys.platform == "win32" else importlib.import_module("uvloop").run
+    runner(main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3])))

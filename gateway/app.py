@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -115,6 +116,7 @@ def create_app(settings: Settings) -> Starlette:
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         await prepare(store)
+        settle_memory()
         async with AsyncExitStack() as stack:
             stack.push_async_callback(store.close)
             stack.push_async_callback(client.aclose)
@@ -129,6 +131,13 @@ def create_app(settings: Settings) -> Starlette:
         ],
         lifespan=lifespan,
     )
+
+
+def settle_memory() -> None:
+    """Schemas and modules stay for good: the collector need not look at them again at every turn."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 50)
 
 
 def serve(settings: Settings) -> None:

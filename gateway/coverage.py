@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -160,9 +161,12 @@ def _kind_outcome(
 def _counts(subquery: SubQuery, entity: Any) -> dict[RecordKind, int]:
     counts: dict[RecordKind, int] = {}
     for connection in subquery.connections:
-        for edge in getattr(entity, connection.part).edges:
-            kind = connection.kind or RecordKind(edge.kind)
-            counts[kind] = counts.get(kind, 0) + 1
+        edges = getattr(entity, connection.part).edges
+        if connection.kind is not None:
+            counts[connection.kind] = counts.get(connection.kind, 0) + len(edges)
+            continue
+        for name, count in Counter([edge.kind for edge in edges]).items():
+            counts[RecordKind(name)] = counts.get(RecordKind(name), 0) + count
     if "allergyStatus" in subquery.probes and not any(
         c.kind is RecordKind.ALLERGY_INTOLERANCE for c in subquery.connections
     ):

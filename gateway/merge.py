@@ -45,21 +45,19 @@ def merge(connections: Iterable[Any], size: int) -> Page:
     Total order: (sort time, facility, id), greatest first, compared by code point. `size` counts source edges, so a page
     may show fewer rows than `size` when copies collapse.
     """
-    keyed: list[tuple[str, str, str, Any]] = []
+    edges: list[Any] = []
     more = False
     for connection in connections:
         more = more or connection.pageInfo.hasNextPage
-        keyed += [(e.sortKey, e.facility, e.id, e) for e in connection.edges]
-    keyed.sort(key=_total_order, reverse=True)
-    rows = [Row(*key) for key in keyed[:size]]
-    end = keyed[:size][-1][:3] if rows else None
-    if any(row.edge.key is not None for row in rows):
+        edges += connection.edges
+    # The number keeps equal keys from comparing edges; a key function would cost more than the sort itself.
+    keyed = [(e.sortKey, e.facility, e.id, n, e) for n, e in enumerate(edges)]
+    keyed.sort(reverse=True)
+    page = keyed[:size]
+    rows = [Row(sort_time, facility, id_, edge) for sort_time, facility, id_, _, edge in page]
+    if any([e.key for *_, e in page]):
         rows = collapse(rows)
-    return Page(tuple(rows), more or len(keyed) > size, end)
-
-
-def _total_order(key: tuple[str, str, str, Any]) -> tuple[str, str, str]:
-    return key[:3]
+    return Page(tuple(rows), more or len(keyed) > size, page[-1][:3] if page else None)
 
 
 def collapse(rows: list[Row]) -> list[Row]:
@@ -150,35 +148,34 @@ class ConnectionWriter:
         seal: Seal,
         expires: int,
     ) -> None:
-        pieces = self.edges[key]
+        pieces = [(piece.prefix, piece.name, piece) for piece in self.edges[key]]
         closing = b"}" if pieces else b"{}"
         known: dict[tuple[bytes, str], bytes] = {}
         out.append(b"[")
         for number, row in enumerate(page.rows):
             if number:
                 out.append(b",")
-            for piece in pieces:
-                out.append(piece.prefix)
-                if piece.name == "node":
-                    out.append(getattr(row.edge, piece.alias))
-                elif piece.name == "facility":
-                    cached = known.get((piece.prefix, row.facility))
+            for prefix, name, piece in pieces:
+                if name == "node":
+                    out += (prefix, getattr(row.edge, piece.alias))
+                elif name == "sortKey":
+                    out += (prefix, _JSON.encode(f"{row.sort_time}|{row.facility}|{row.id}"))
+                elif name == "facility":
+                    cached = known.get((prefix, row.facility))
                     if cached is None:
                         value = _shaped(piece, facility(row.facility), variables)
-                        cached = known[piece.prefix, row.facility] = _JSON.encode(value)
-                    out.append(cached)
-                elif piece.name == "alsoAt":
+                        cached = known[prefix, row.facility] = _JSON.encode(value)
+                    out += (prefix, cached)
+                elif name == "alsoAt":
                     codes = [_shaped(piece, facility(code), variables) for code in row.also_at]
-                    out.append(_JSON.encode(codes))
+                    out += (prefix, _JSON.encode(codes))
                 else:
-                    out.append(self._value(row, piece.name, seal, expires))
+                    out += (prefix, self._value(row, name, seal, expires))
             out.append(closing)
         out.append(b"]")
 
     def _value(self, row: Row, name: str, seal: Seal, expires: int) -> bytes:
         match name:
-            case "sortKey":
-                return _JSON.encode(f"{row.sort_time}|{row.facility}|{row.id}")
             case "cursor":
                 return _JSON.encode(seal(Position(row.sort_time, row.facility, row.id, expires)))
             case "late":

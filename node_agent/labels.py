@@ -144,11 +144,7 @@ def _walk(value: Any, words: list[str]) -> Iterator[tuple[str, str]]:
 @cache
 def _code_labels(system: str, code: str) -> Label:
     text = normal(code)
-    icd = (
-        "icd-10" in system
-        or "icd10" in system
-        or (not system and _ICD.fullmatch(code.strip().upper()) is not None)
-    )
+    icd = "icd-10" in system or "icd10" in system or (not system and _ICD.fullmatch(code.strip().upper()) is not None)
     bits = Label(0)
     for rule in rules():
         if rule.system not in ("icd10", "test", "drug", "snomed") or (rule.system == "icd10") != icd:
@@ -165,27 +161,38 @@ def _table_labels(tables: Iterable[str]) -> Label:
 
 
 @cache
-def _term_patterns() -> tuple[tuple[Label, re.Pattern[str]], ...]:
-    parts: dict[Label, list[str]] = {}
-    for rule in rules():
-        if rule.system == "term":
-            tail = "" if rule.match == "prefix" else r"(?!\w)"
-            parts.setdefault(rule.label, []).append(re.escape(fold(rule.code)) + tail)
-    return tuple((label, re.compile(rf"(?<!\w)(?:{'|'.join(found)})")) for label, found in parts.items())
+def _terms() -> tuple[tuple[Label, str, re.Pattern[str]], ...]:
+    """(label, words, pattern): looking for the words first is twenty times cheaper than the pattern, and mostly enough."""
+    found = [(r, fold(r.code)) for r in rules() if r.system == "term"]
+    tails = {"prefix": "", "word": r"(?!\w)"}
+    return tuple((r.label, words, re.compile(rf"(?<!\w){re.escape(words)}{tails[r.match]}")) for r, words in found)
 
 
 def _term_labels(text: str) -> Label:
-    return _any(label for label, pattern in _term_patterns() if pattern.search(text))
+    return _any(label for label, words, pattern in _terms() if words in text and pattern.search(text))
+
+
+@dataclass(frozen=True, slots=True)
+class _Regimen:
+    label: Label
+    first: tuple[str, ...]  # the names of its first drug: without one of them there is no need to look further
+    parts: tuple[re.Pattern[str], ...]
 
 
 @cache
-def _regimens() -> tuple[tuple[Label, tuple[re.Pattern[str], ...]], ...]:
-    return tuple(
-        (r.label, tuple(re.compile(rf"(?<![^\W\d_])(?:{part})") for part in r.code.split("+")))
-        for r in rules()
-        if r.system == "regimen"
-    )
+def _regimens() -> tuple[_Regimen, ...]:
+    made = []
+    for rule in rules():
+        if rule.system == "regimen":
+            parts = rule.code.split("+")
+            first = tuple(re.findall(r"[a-z0-9]{3,}", parts[0].replace(r"\b", "")))
+            made.append(_Regimen(rule.label, first, tuple(re.compile(rf"(?<![^\W\d_])(?:{p})") for p in parts)))
+    return tuple(made)
 
 
 def _regimen_labels(text: str) -> Label:
-    return _any(label for label, parts in _regimens() if all(part.search(text) for part in parts))
+    return _any(
+        regimen.label
+        for regimen in _regimens()
+        if any(name in text for name in regimen.first) and all(part.search(text) for part in regimen.parts)
+    )

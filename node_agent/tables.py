@@ -89,7 +89,10 @@ class UnitRow(StoreModel, table=True):
     """One version of a unit (a HOSO, or an encounter's FHIR resources) and the inbox item it came from."""
 
     __tablename__ = "unit"
-    __table_args__ = (UniqueConstraint("facility", "unit_key", "version", "inbox", "position"),)
+    __table_args__ = (
+        UniqueConstraint("facility", "unit_key", "version", "inbox", "position"),
+        Index("unit_by_inbox", "inbox"),
+    )
     pk: int | None = Field(default=None, primary_key=True)
     facility: str
     unit_key: str

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 import hmac
 import os
 from dataclasses import dataclass
@@ -22,11 +21,9 @@ class Ids:
     key: bytes
 
     def _digest(self, purpose: str, *parts: str) -> str:
-        mac = hmac.new(self.key, digestmod=hashlib.sha256)
-        for part in (purpose, *parts):
-            raw = part.encode()
-            mac.update(len(raw).to_bytes(4, "big") + raw)
-        return base64.b32encode(mac.digest()[:16]).decode().rstrip("=").lower()
+        raw = [part.encode() for part in (purpose, *parts)]
+        mac = hmac.digest(self.key, b"".join(len(r).to_bytes(4, "big") + r for r in raw), "sha256")
+        return base64.b32encode(mac[:16]).decode().rstrip("=").lower()
 
     def record(self, facility: str, kind: RecordKind, source_key: str) -> str:
         """A record's id; an encounter_id is the id of (facility, ENCOUNTER, encounter_key)."""

@@ -70,9 +70,9 @@ def resolve(held: Sequence[Held], units: Sequence[Version], supersede: Supersede
     """pk -> standing, for all versions of some unit keys (and, where records supersede, of all records of the same ids).
 
     UNIT: a table's rows come from the newest version that carries the table, and are not_resent when a still newer one
-    lacks it; the encounter itself comes from the newest version that has one, and all of them belong to the patient whom
-    the newest version names, since a visit typed under the wrong patient is sent again whole. RECORD: of one id the greatest rank stands,
-    unless a version of that rank or a greater one withdraws its source key. At most one record of an id is current (in UNIT: of a unit key).
+    lacks it; the encounter itself comes from the newest version that has one. All of them belong to the patient whom the
+    newest version names, since a visit typed under the wrong patient is sent again. One row of an id and unit key is
+    current. RECORD: of one id the greatest rank stands, unless a version of that rank or a greater one withdraws it.
     """
     top = newest(units)
     standing_in = _not_withdrawn(held, units) if supersede is Supersede.RECORD else _of_holders(held, units)

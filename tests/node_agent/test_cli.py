@@ -74,7 +74,11 @@ def test_files_go_in_errors_come_out_and_nothing_printed_names_a_patient(config:
 
     listed = run(config, "inbox", "list", "--json")
     items = json.loads(listed.stdout)
-    assert [(i["name"], i["state"], i["units"]) for i in items] == [("good.xml", "STORED", 1), ("bad.xml", "FAILED", 0), ("b.json", "STORED", 1)]
+    assert [(i["name"], i["state"], i["units"]) for i in items] == [
+        ("good.xml", "STORED", 1),
+        ("bad.xml", "FAILED", 0),
+        ("b.json", "STORED", 1),
+    ]
     failed = run(config, "inbox", "list", "--state", "FAILED")
     assert "bad.xml" in failed.stdout
     assert "good.xml" not in failed.stdout
@@ -113,7 +117,9 @@ def test_replay_of_a_failed_item_succeeds_once_the_node_serves_its_facility(conf
         (("inbox", "list", "--state", "LOST"), "LOST"),
     ],
 )
-def test_a_wrong_command_says_what_is_wrong_without_a_traceback(config: Path, arguments: tuple[str, ...], said: str) -> None:
+def test_a_wrong_command_says_what_is_wrong_without_a_traceback(
+    config: Path, arguments: tuple[str, ...], said: str
+) -> None:
     done = run(config, *arguments)
     assert done.returncode != 0
     assert said in done.stderr
@@ -130,9 +136,7 @@ def test_wrong_settings_are_named_in_both_languages(config: Path) -> None:
 
 def test_a_killed_receive_loses_nothing_and_resumes_to_the_same_store(config: Path, tmp_path: Path) -> None:
     people = [{**PATIENT, "id": f"p{n}"} for n in range(40)]
-    visits = [
-        {**ENCOUNTER, "id": f"e{n}", "subject": {"reference": f"Patient/p{n % 40}"}} for n in range(4_000)
-    ]
+    visits = [{**ENCOUNTER, "id": f"e{n}", "subject": {"reference": f"Patient/p{n % 40}"}} for n in range(4_000)]
     file = tmp_path / "big.json"
     file.write_bytes(bundle(*people, *visits))
     run(config, "init")

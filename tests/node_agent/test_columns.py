@@ -4,13 +4,26 @@ from __future__ import annotations
 
 import pytest
 
-from node_agent.columns import SPINE_FIELDS, Children, Embedded, Relation, Scalar, Shape, child_layouts, layout, scalars, snake
+from node_agent.columns import (
+    SPINE_FIELDS,
+    Children,
+    Embedded,
+    Relation,
+    Scalar,
+    Shape,
+    child_layouts,
+    layout,
+    scalars,
+    snake,
+)
 from node_agent.tables import CHILD, DETAIL
 from schema.clinical import RECORD_TYPES
 from schema.elements import RecordKind
 
 
-@pytest.mark.parametrize(("name", "column"), [("weightKg", "weight_kg"), ("DocumentReference", "document_reference"), ("days", "days")])
+@pytest.mark.parametrize(
+    ("name", "column"), [("weightKg", "weight_kg"), ("DocumentReference", "document_reference"), ("days", "days")]
+)
 def test_names_become_snake_case(name: str, column: str) -> None:
     assert snake(name) == column
 
@@ -49,7 +62,12 @@ def test_records_of_the_encounter_and_records_named_by_a_report_are_relations() 
     assert encounter["diagnoses"].kind is RecordKind.CONDITION
     assert not any(f.by_link for f in encounter.values())
     [results] = [f for f in layout(RecordKind.DIAGNOSTIC_REPORT).fields if isinstance(f, Relation)]
-    assert (results.name, results.kind, results.by_link, results.view) == ("results", RecordKind.OBSERVATION, True, False)
+    assert (results.name, results.kind, results.by_link, results.view) == (
+        "results",
+        RecordKind.OBSERVATION,
+        True,
+        False,
+    )
 
 
 def test_shapes_follow_the_contract() -> None:

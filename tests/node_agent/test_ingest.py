@@ -33,7 +33,9 @@ async def test_a_unit_becomes_spine_detail_children_links_and_codes(tmp_path: Pa
         links={"results": ("Observation/1", "Observation/2")},
     )
     async with desk(tmp_path) as node:
-        result = await node.post(resources("2024", encounter("Encounter/1"), observation("Observation/1"), report), feed=Feed.FHIR)
+        result = await node.post(
+            resources("2024", encounter("Encounter/1"), observation("Observation/1"), report), feed=Feed.FHIR
+        )
         assert (result.state, result.units, result.errors) == (State.STORED, 1, ())
         ids = node.store.ids
         spine = {r["source_key"]: r for r in await node.rows("record")}
@@ -87,7 +89,9 @@ async def test_errors_and_remarks_of_the_feed_are_kept_with_the_item(tmp_path: P
         unit = replace(hoso("1", encounter("e")), remarks=(Remark("NFD_TEXT", "XML1/HO_TEN", 3),))
         result = await node.post(unit, errors=[error])
         assert result.state is State.PARTIAL
-        kept = [(p.severity.value, p.code, p.place, p.table, p.count) for p in await node.ingest.inbox.problems(result.pk)]
+        kept = [
+            (p.severity.value, p.code, p.place, p.table, p.count) for p in await node.ingest.inbox.problems(result.pk)
+        ]
         assert kept == [("ERROR", "TABLE_MISSING", "HOSO 2", "XML1", 1), ("REMARK", "NFD_TEXT", "XML1/HO_TEN", None, 3)]
         assert (await node.post(errors=[error])).state is State.FAILED
         assert (await node.post(replace(unit, version="2"))).state is State.STORED  # remarks alone are no failure
@@ -139,7 +143,9 @@ async def test_a_patient_described_later_in_the_same_file_is_known(tmp_path: Pat
 
 async def test_two_rows_of_one_key_in_a_visit_are_both_kept_and_said(tmp_path: Path) -> None:
     async with desk(tmp_path) as node:
-        result = await node.post(hoso("1", encounter("e"), observation("LK1/XML4/1", "5"), observation("LK1/XML4/1", "6")))
+        result = await node.post(
+            hoso("1", encounter("e"), observation("LK1/XML4/1", "5"), observation("LK1/XML4/1", "6"))
+        )
         assert await node.current() == {"LK1/XML4/1": "5", "LK1/XML4/1#2": "6"}
         assert [(p.code, p.count) for p in result.errors] == [("DUPLICATE_SOURCE_KEY", 1)]
         assert result.state is State.STORED
@@ -168,7 +174,9 @@ async def fill(node: Desk) -> list[int]:
             hoso("1", encounter("x", days="?"), key="LK9", patient=person("bn9")), hoso("1", encounter("y"), key="LK8")
         ),
         await node.post(resources("1", encounter("Encounter/1"), observation("Observation/1")), feed=Feed.FHIR),
-        await node.post(resources("2", observation("Observation/1", "9"), withdrawn=frozenset({"Encounter/1"})), feed=Feed.FHIR),
+        await node.post(
+            resources("2", observation("Observation/1", "9"), withdrawn=frozenset({"Encounter/1"})), feed=Feed.FHIR
+        ),
     ]
     assert {r.state for r in results} == {State.STORED, State.PARTIAL}
     return [r.pk for r in results]
@@ -198,7 +206,9 @@ async def test_what_an_item_gives_no_more_after_a_replay_is_taken_out(tmp_path: 
 
 
 async def test_a_stop_at_any_moment_is_made_good_by_resume(tmp_path: Path) -> None:
-    units = [hoso("1", encounter(f"e{n}"), *(observation(f"o{n}-{k}") for k in range(60)), key=f"LK{n}") for n in range(9)]
+    units = [
+        hoso("1", encounter(f"e{n}"), *(observation(f"o{n}-{k}") for k in range(60)), key=f"LK{n}") for n in range(9)
+    ]
     async with desk(tmp_path / "whole") as node:
         await node.post(*units)
         expected = await content(node, received=False)

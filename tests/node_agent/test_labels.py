@@ -71,7 +71,9 @@ def test_one_drug_of_a_regimen_is_no_regimen(rule: Rule) -> None:
         assert labels_of(prescription(name, "Paracetamol 500mg")) == 0
 
 
-@pytest.mark.parametrize("code", ["B20", "b20.1", "B201", "B20.1*", " B24 ", "Z21", "R75", "Z20.6", "Z206", "O98.7", "F02.4†"])
+@pytest.mark.parametrize(
+    "code", ["B20", "b20.1", "B201", "B20.1*", " B24 ", "Z21", "R75", "Z20.6", "Z206", "O98.7", "F02.4†"]
+)
 def test_icd_codes_are_recognised_however_they_are_written(code: str) -> None:
     assert labels_of(condition("c", code)) & Label.HIV
 
@@ -81,30 +83,58 @@ def test_a_code_as_sent_counts_where_none_was_understood() -> None:
     assert labels_of(record) & Label.HIV
 
 
-@pytest.mark.parametrize("code", ["B25", "B02.4", "Z20.5", "Z22", "O98.6", "F02.3", "R74", "F17.2", "J20", "A09", "O03"])
+@pytest.mark.parametrize(
+    "code", ["B25", "B02.4", "Z20.5", "Z22", "O98.6", "F02.3", "R74", "F17.2", "J20", "A09", "O03"]
+)
 def test_neighbouring_codes_are_not_labelled(code: str) -> None:
     assert labels_of(condition("c", code)) == 0
 
 
 @pytest.mark.parametrize(
     "text",
-    ["HIV", "xét nghiệm hiv âm tính", "HIV-1 RNA", "HIV1/2", "Test nhanh HIVAg/Ab", "CD4: 350", "thuốc ARV", "thuoc khang retrovirus", "nhiễm AIDS"],
+    [
+        "HIV",
+        "xét nghiệm hiv âm tính",
+        "HIV-1 RNA",
+        "HIV1/2",
+        "Test nhanh HIVAg/Ab",
+        "CD4: 350",
+        "thuốc ARV",
+        "thuoc khang retrovirus",
+        "nhiễm AIDS",
+    ],
 )
 def test_words_in_free_text_are_found(text: str) -> None:
     assert labels_of(note(text)) & Label.HIV
 
 
-@pytest.mark.parametrize("text", ["Tâm thần phân liệt", "TAM THAN PHAN LIET", unicodedata.normalize("NFD", "tâm thần phân liệt")])
+@pytest.mark.parametrize(
+    "text", ["Tâm thần phân liệt", "TAM THAN PHAN LIET", unicodedata.normalize("NFD", "tâm thần phân liệt")]
+)
 def test_words_are_found_without_and_with_decomposed_marks(text: str) -> None:
     assert labels_of(note(text)) & Label.PSYCHIATRIC
 
 
-@pytest.mark.parametrize("text", ["shivering", "archive", "hearing aids", "Viêm gan B, tenofovir", "carvedilol", "CD45", "lao động", "abces + lamivudine"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "shivering",
+        "archive",
+        "hearing aids",
+        "Viêm gan B, tenofovir",
+        "carvedilol",
+        "CD45",
+        "lao động",
+        "abces + lamivudine",
+    ],
+)
 def test_words_that_only_look_alike_are_not(text: str) -> None:
     assert labels_of(note(text)) == 0
 
 
-@pytest.mark.parametrize("name", ["TDF/3TC/DTG", "TDF + 3TC + EFV 300/300/400mg", "Lopinavir/ritonavir 200/50mg", "AZT/3TC"])
+@pytest.mark.parametrize(
+    "name", ["TDF/3TC/DTG", "TDF + 3TC + EFV 300/300/400mg", "Lopinavir/ritonavir 200/50mg", "AZT/3TC"]
+)
 def test_fixed_combinations_are_recognised_by_their_abbreviations(name: str) -> None:
     assert labels_of(prescription(name)) & Label.HIV
 

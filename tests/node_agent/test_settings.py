@@ -71,7 +71,7 @@ def test_the_variable_config_names_the_file(file: Path) -> None:
 
 def test_settings_cannot_be_changed_after_the_start(file: Path) -> None:
     with pytest.raises(ValueError, match="frozen"):
-        load_settings(file).port = 1  # type: ignore[misc]
+        load_settings(file).port = 1
 
 
 @pytest.mark.parametrize(

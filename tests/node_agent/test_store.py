@@ -51,8 +51,13 @@ async def test_a_column_too_many_would_be_noticed(tmp_path: Path) -> None:
 async def test_preparing_twice_changes_nothing_but_names_and_rhythms(tmp_path: Path) -> None:
     async with desk(tmp_path) as node:
         facility = [{"code": "01001", "name": "Tên mới"}, {"code": "01002", "name": "Thêm"}]
-        await prepare(node.store, settings_in(tmp_path, facilities=facility, feeds=[{"feed": "fhir", "rhythm_seconds": 60}]))
-        assert [(f["code"], f["name"]) for f in await node.rows("facility")] == [("01001", "Tên mới"), ("01002", "Thêm")]
+        await prepare(
+            node.store, settings_in(tmp_path, facilities=facility, feeds=[{"feed": "fhir", "rhythm_seconds": 60}])
+        )
+        assert [(f["code"], f["name"]) for f in await node.rows("facility")] == [
+            ("01001", "Tên mới"),
+            ("01002", "Thêm"),
+        ]
         feeds = {(f["facility"], f["feed"]): f["rhythm_seconds"] for f in await node.rows("feed")}
         assert feeds == {("01001", "BHYT_XML"): 86_400, ("01001", "FHIR"): 60, ("01002", "FHIR"): 60}
 
@@ -132,7 +137,10 @@ def test_an_embedded_object_becomes_columns_and_a_list_becomes_rows() -> None:
     assert rows.detail["note"] is None
     visit = flatten(encounter("e", reasons=[{"code": "A09"}, {"code": "B20.1*", "system": "x"}]))
     reasons = [row for table, row in visit.children if table == "code"]
-    assert [(r["role"], r["ord"], r["code"], r["system"]) for r in reasons] == [("reasons", 0, "A09", None), ("reasons", 1, "B20.1*", "x")]
+    assert [(r["role"], r["ord"], r["code"], r["system"]) for r in reasons] == [
+        ("reasons", 0, "A09", None),
+        ("reasons", 1, "B20.1*", "x"),
+    ]
     assert visit.codes == ("A09", "B201")
 
 
@@ -165,7 +173,9 @@ def test_a_list_of_words_is_kept_as_json_and_a_truth_as_a_truth() -> None:
         ({"advice": "\ud800"}, "*"),
     ],
 )
-def test_a_body_that_breaks_the_contract_is_refused_by_field_without_its_value(change: dict[str, Any], field: str) -> None:
+def test_a_body_that_breaks_the_contract_is_refused_by_field_without_its_value(
+    change: dict[str, Any], field: str
+) -> None:
     with pytest.raises(ContractViolation) as error:
         flatten(encounter("e", **change))
     assert (error.value.table, error.value.field) == ("XML1", field)
@@ -195,6 +205,8 @@ def test_copies_of_a_numbered_document_have_one_key() -> None:
     assert document_key(replace(letter, number=None)) is None
 
 
-@pytest.mark.parametrize(("sent", "found"), [("E11.9", "E119"), ("a17.0†", "A170"), ("M01.1*", "M011"), ("2345-7", "2345-7")])
+@pytest.mark.parametrize(
+    ("sent", "found"), [("E11.9", "E119"), ("a17.0†", "A170"), ("M01.1*", "M011"), ("2345-7", "2345-7")]
+)
 def test_search_codes_are_without_dots_and_daggers(sent: str, found: str) -> None:
     assert search_code(sent) == found

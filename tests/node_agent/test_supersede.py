@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -17,7 +18,18 @@ from node_agent.labels import Label
 from node_agent.records import ParsedRecord, ParsedUnit, Supersede
 from node_agent.store.supersede import Held, Version, resolve
 from schema.elements import Feed, RecordKind
-from tests.node_agent.visits import FACILITY, Desk, condition, content, desk, encounter, hoso, observation, person, resources
+from tests.node_agent.visits import (
+    FACILITY,
+    Desk,
+    condition,
+    content,
+    desk,
+    encounter,
+    hoso,
+    observation,
+    person,
+    resources,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -119,13 +131,19 @@ async def test_an_hiv_table_not_sent_again_still_labels_the_visit(tmp_path: Path
     async with desk(tmp_path) as node:
         await node.post(hoso("1", encounter("e"), paper))
         await node.post(hoso("2", encounter("e"), observation("o")))
-        assert {r["source_key"]: r["labels"] for r in await node.rows("record") if r["current"]} == {"e": 1, "o": 1, "p": 1}
+        assert {r["source_key"]: r["labels"] for r in await node.rows("record") if r["current"]} == {
+            "e": 1,
+            "o": 1,
+            "p": 1,
+        }
 
 
 async def test_other_labels_stay_where_they_are_and_on_what_repeats_them(tmp_path: Path) -> None:
     paper = ParsedRecord(RecordKind.DOCUMENT_REFERENCE, "p", "XML7", {"type": {"display": "Giấy ra viện"}})
     async with desk(tmp_path) as node:
-        await node.post(hoso("1", encounter("e"), condition("c", "F20.0"), condition("d", "J00"), observation("o"), paper))
+        await node.post(
+            hoso("1", encounter("e"), condition("c", "F20.0"), condition("d", "J00"), observation("o"), paper)
+        )
         found = {r["source_key"]: Label(r["labels"]) for r in await node.rows("record")}
         assert {k for k, bits in found.items() if bits} == {"e", "c", "p"}
         assert set(found.values()) == {Label(0), Label.PSYCHIATRIC}
@@ -191,7 +209,7 @@ def test_one_id_has_at_most_one_current_record_and_the_newest_version_loses_noth
             assert all(standing[r.pk].labels & Label.HIV for r in mine)
 
 
-def some_units(draw: st.DrawFn, supersede: Supersede) -> list[ParsedUnit]:
+def some_units(draw: Callable[[st.SearchStrategy[Any]], Any], supersede: Supersede) -> list[ParsedUnit]:
     versions = draw(st.lists(st.sampled_from("123456"), min_size=1, max_size=5, unique=True))
     units = []
     for version in versions:
@@ -204,7 +222,14 @@ def some_units(draw: st.DrawFn, supersede: Supersede) -> list[ParsedUnit]:
             records.append(condition("c", draw(st.sampled_from(["B20", "J00", "F20"]))))
         who = person(draw(st.sampled_from(["bn1", "bn2"])), f"Tên {version}")
         make = hoso if supersede is Supersede.UNIT else resources
-        units.append(make(version, *records, key=draw(st.sampled_from(["LK1", "LK1", "LK2"])) if make is resources else "LK1", patient=who))
+        units.append(
+            make(
+                version,
+                *records,
+                key=draw(st.sampled_from(["LK1", "LK1", "LK2"])) if make is resources else "LK1",
+                patient=who,
+            )
+        )
     return units
 
 

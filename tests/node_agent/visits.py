@@ -61,9 +61,7 @@ class Desk:
         self.feeds = {feed: ByName(feed) for feed in (Feed.BHYT_XML, Feed.FHIR)}
         self.ingest = Ingest(store, settings, self.feeds, lambda: self.now)
 
-    async def post(
-        self, *units: ParsedUnit, errors: Iterable[FeedError] = (), feed: Feed = Feed.BHYT_XML
-    ) -> Any:
+    async def post(self, *units: ParsedUnit, errors: Iterable[FeedError] = (), feed: Feed = Feed.BHYT_XML) -> Any:
         """Makes a file of these units and errors, and receives it."""
         data = f"file {len(self.feeds[feed].files)}".encode()
         self.feeds[feed].files[data] = ParsedFile(units, tuple(errors))
@@ -128,9 +126,7 @@ def hoso(
 ) -> ParsedUnit:
     """A visit of the insurer's XML, replaced as a whole; its tables are those of its records unless given."""
     given: dict[str, Any] = {"tables": frozenset(r.table for r in records), **more}
-    return ParsedUnit(
-        FACILITY, key, version, patient or person(), records, supersede=Supersede.UNIT, **given
-    )
+    return ParsedUnit(FACILITY, key, version, patient or person(), records, supersede=Supersede.UNIT, **given)
 
 
 def resources(
@@ -150,9 +146,11 @@ async def content(desk: Desk, *, received: bool = True) -> dict[str, list[tuple[
     """
     names = {r["pk"]: (r["facility"], r["local_id"]) for r in await desk.rows("patient")}
     units = {r["pk"]: (r["unit_key"], r["version"]) for r in await desk.rows("unit")}
-    records = {r["pk"]: (r["id"], units[r["unit"]], r["inbox"] if received else 0, r["seq"]) for r in await _placed(desk)}
+    records = {
+        r["pk"]: (r["id"], units[r["unit"]], r["inbox"] if received else 0, r["seq"]) for r in await _placed(desk)
+    }
     arrival = set() if received else {"inbox", "position", "received_at", "seq", "last_received_at"}
-    meaning = {"patient": names, "unit": units, "record": records}
+    meaning: dict[str, dict[int, Any]] = {"patient": names, "unit": units, "record": records}
     skipped = {"change", "cursor"} | (set() if received else {"feed"})
     dump: dict[str, list[tuple[Any, ...]]] = {}
     for table in STORE.tables:

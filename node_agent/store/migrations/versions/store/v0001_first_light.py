@@ -159,6 +159,7 @@ def _fixed() -> None:
         sa.Column("current", sa.Boolean(), nullable=False),
         sa.UniqueConstraint("facility", "unit_key", "version", "inbox", "position"),
     )
+    op.create_index("unit_by_inbox", "unit", ["inbox"])
     op.create_table(
         "withdrawal",
         sa.Column("unit", sa.Integer(), sa.ForeignKey("unit.pk"), primary_key=True),
