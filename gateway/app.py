@@ -148,6 +148,8 @@ def serve(settings: Settings) -> None:
         port=settings.listen_port,
         log_level="warning",
         access_log=False,
+        proxy_headers=False,
+        ws="none",
         server_header=False,
         date_header=False,
     )

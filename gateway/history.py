@@ -102,7 +102,7 @@ class History:
             self.settings.max_response_bytes,
         )
         pages = tuple(Slice(size, p.key if p else None) for size, p in zip(sizes, after, strict=True))
-        results = await scatter(plan, send, prepared.subquery, pages)
+        results = await scatter(plan, send, prepared.subquery, pages, deadline)
         now = datetime.fromtimestamp(self.clock(), UTC)
         ledger = assess(plan, results, city, prepared.subquery, now, self.settings.locator_fresh_seconds)
         asked = Asked(

@@ -7,6 +7,7 @@ checked here as a whole before any of it is used: UTF-8, shape, whose record it 
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -41,6 +42,7 @@ class Slice:
 
 OPENING_BRACE = ord("{")
 ABOVE_ALL = ("~", "~", "~")
+GRACE_SECONDS = 0.1  # a call's own deadline comes first
 Send = Callable[[NodeRequest], Awaitable[bytes]]
 OUTCOMES = {
     Fault.TIMED_OUT: Outcome.TIMED_OUT,
@@ -51,12 +53,26 @@ OUTCOMES = {
 
 
 async def scatter(
-    plan: QueryPlan, send: Send, subquery: SubQuery, pages: tuple[Slice, ...]
+    plan: QueryPlan, send: Send, subquery: SubQuery, pages: tuple[Slice, ...], deadline: float = math.inf
 ) -> tuple[NodeResult, ...]:
-    """Ask all planned nodes; results in the plan's order. `send` keeps the deadline of each call."""
-    if len(plan.requests) == 1:
-        return (await ask_node(plan.requests[0], send, subquery, pages),)
-    return tuple(await asyncio.gather(*(ask_node(r, send, subquery, pages) for r in plan.requests)))
+    """Ask all planned nodes; results in the plan's order.
+
+    `send` keeps the deadline of each call; `deadline` (a time.monotonic() moment) is the backstop for all of them: what was
+    gathered by then stays, the rest is TIMED_OUT.
+    """
+    asked = [asyncio.ensure_future(ask_node(r, send, subquery, pages)) for r in plan.requests]
+    if not asked:
+        return ()
+    left = None if deadline == math.inf else max(0.0, deadline - time.monotonic()) + GRACE_SECONDS
+    try:
+        await asyncio.wait(asked, timeout=left)
+    finally:
+        for task in asked:
+            task.cancel()  # no effect on those that are done
+    return tuple(
+        task.result() if task.done() and not task.cancelled() else NodeResult(r, Outcome.TIMED_OUT, None, round((left or 0) * 1000))
+        for task, r in zip(asked, plan.requests, strict=True)
+    )
 
 
 async def ask_node(
