@@ -10,31 +10,39 @@ import asyncio
 import subprocess
 import sys
 import time
-from contextlib import contextmanager
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
-from sqlalchemy import select
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from sqlalchemy import select
 
 from benchmarks import hospital
 from benchmarks.replay import ref_of
 from compose.demo.launch import RunningCity, free_port, launch, wait_for
 from gateway.access.callers import Role
-from gateway.enrolment import enrol, invite
 from gateway.credentials import Authentic
+from gateway.enrolment import enrol, invite
 from gateway.identity import CityKey, load_city_key
-from gateway.registry import register_facility
 from gateway.keys import load_signing_key
+from gateway.registry import register_facility
 from gateway.settings import Settings, load_settings
 from gateway.store.engine import Store, open_store
 from gateway.store.tables import FACILITY, NODE
 from gateway.sync import take_in
 from schema.elements import Feed, Gender
 from schema.identity import IdentifierKind, canonical
-from schema.messages import CONTRACT_VERSION, EnrolmentRequest, FacilityReport, FeedState, PublicKey, SyncPatient, SyncRequest
+from schema.messages import (
+    CONTRACT_VERSION,
+    EnrolmentRequest,
+    FacilityReport,
+    FeedState,
+    PublicKey,
+    SyncPatient,
+    SyncRequest,
+)
 
 WARM_UP = 30
 
@@ -145,7 +153,9 @@ async def _join(
     async with store.reading() as connection:
         pk = (await connection.execute(select(NODE.c.pk).where(NODE.c.id == node.node_id))).scalar_one()
         facility = (await connection.execute(select(FACILITY.c.pk).where(FACILITY.c.code == code))).scalar_one()
-    patient = SyncPatient(ref_of(code.encode()).decode(), code, [("CCCD", hospital.CCCD)], "1985-03-12", Gender.MALE, False)
+    patient = SyncPatient(
+        ref_of(code.encode()).decode(), code, [("CCCD", hospital.CCCD)], "1985-03-12", Gender.MALE, False
+    )
     report = FacilityReport(code, [FeedState(Feed.BHYT_XML, 86_400, now.isoformat(timespec="seconds"))], False)
     message = SyncRequest(node.node_id, 0, 1, 1, 0, CONTRACT_VERSION, [report], [patient])
     await take_in(store, key, Authentic(pk, node.node_id, {code: facility}), message, settings.identifier_kinds, now)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import sqlite3
 import time
 from pathlib import Path
 
@@ -16,9 +17,12 @@ from compose.demo.launch import NodeSpec, RunningCity, launch
 from gateway.graph import city_schema
 from gateway.keys import load_signing_key
 from gateway.subquery import compile_subquery
+from node_agent.answer import bindings, placeholder
+from node_agent.compile import Compiler
+from node_agent.dialect import SQLITE
+from node_agent.graph import subgraph
 from schema.delegation import RESTRICTED_ALL, Allowed, Subject, new_delegation, sign_delegation
 from schema.execution import Executor
-from schema.execution import Request as GraphRequest
 
 CODE = "01003"
 
@@ -41,7 +45,11 @@ def measure(folder: Path, queries: int) -> tuple[dict[str, float], bytes]:
         node = city.nodes[CODE]
         ref, node_id = _ref(node.folder), _node_id(node.folder)
         text, prefix = subquery_text()
-        variables = {f"{prefix}refs": [{"__typename": "Patient", "ref": ref}], f"{prefix}first0": 100, f"{prefix}after0": None}
+        variables = {
+            f"{prefix}refs": [{"__typename": "Patient", "ref": ref}],
+            f"{prefix}first0": 100,
+            f"{prefix}after0": None,
+        }
         body = msgspec.json.encode({"query": text, "variables": variables})
         key = load_signing_key(city.gateway.folder / "gateway.key", True)
         with httpx.Client() as client:
@@ -57,9 +65,34 @@ def measure(folder: Path, queries: int) -> tuple[dict[str, float], bytes]:
             for made in headers:
                 client.post(f"{node.url}/graphql", content=body, headers=made)
             spent = cpu_seconds(node.pid) - before
+        statement = statement_ms(node.folder, text, variables, ref)
         recorded = answer.content.replace(ref.encode(), REF).replace(CODE.encode(), FACILITY)
-        result = {"cpu_ms": spent / queries * 1000, "bytes": len(answer.content), "memory_mb": memory_mb(node.pid)}
+        result = {
+            "cpu_ms": spent / queries * 1000,
+            "statement_ms": statement,
+            "bytes": len(answer.content),
+            "memory_mb": memory_mb(node.pid),
+        }
         return result, recorded
+
+
+def statement_ms(folder: Path, text: str, variables: dict[str, object], ref: str) -> float:
+    """CPU milliseconds of the one SQL statement alone, on the node's own file: what of the node's CPU is not Python."""
+    document = Executor(subgraph()).document(text)
+    operation = next(iter(document.operations.values()))
+    _, scope = document.scope(variables)
+    made = Compiler(SQLITE, scope, placeholder(SQLITE)).patient(tuple(operation.selection_set.selections))  # type: ignore[arg-type]
+    bound = {**bindings(made, variables, Allowed(None, RESTRICTED_ALL, "", "~")), "ref": ref}
+    connection = sqlite3.connect(folder / "data" / "store.db", cached_statements=512)
+    try:
+        for _ in range(20):
+            connection.execute(made.sql, bound).fetchall()
+        start = time.process_time()
+        for _ in range(500):
+            connection.execute(made.sql, bound).fetchall()
+        return (time.process_time() - start) / 500 * 1000
+    finally:
+        connection.close()
 
 
 def _headers(city: RunningCity, key: object, node_id: str, ref: str, body: bytes) -> dict[str, str]:
@@ -78,8 +111,6 @@ def _headers(city: RunningCity, key: object, node_id: str, ref: str, body: bytes
 
 
 def _ref(folder: Path) -> str:
-    import sqlite3
-
     connection = sqlite3.connect(folder / "data" / "store.db")
     try:
         (ref,) = connection.execute("SELECT ref FROM patient").fetchone()

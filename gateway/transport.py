@@ -108,7 +108,10 @@ class HttpxTransport:
         if client is None:
             limits = httpx.Limits(max_connections=self.connections)
             client = self._clients[origin] = httpx.AsyncClient(
-                limits=limits, trust_env=False, follow_redirects=False
+                limits=limits,
+                trust_env=False,
+                follow_redirects=False,
+                headers={"accept-encoding": "identity"},
             )
         try:
             async with asyncio.timeout(

@@ -184,7 +184,8 @@ class Compiler:
             item = self._object(at.type_name, selected, {**view, "id": self.dialect.quoted(f"r{r}.id")})
         else:
             item = self._record(selected.nodes, r, at.kind)
-        visible = f"r{r}.patient=p.pk AND {self._visible(r, at.kind)}"
+        # +: the planner must come by the encounter; by the patient it would read all of the patient's rows for each encounter.
+        visible = f"+r{r}.patient=p.pk AND {self._visible(r, at.kind)}"
         join = f"JOIN {layout(at.kind).table} d{r} ON d{r}.pk=r{r}.pk"
         if at.by_link:
             source = f"FROM link l{r} JOIN record r{r} ON r{r}.id=l{r}.target_id {join} WHERE l{r}.record={spine}.pk AND l{r}.role='{at.name}'"

@@ -19,7 +19,7 @@ SECONDS = 5.0
 
 
 class Misbehaving:
-    """A server that answers by path. `requests`: heads and bodies as they came; `closed`: paths whose client went away early."""
+    """A server that answers by path. `requests`: heads and bodies as they came; `closed`: paths that ended with the connection."""
 
     def __init__(self) -> None:
         self.requests: list[tuple[bytes, bytes]] = []
@@ -54,14 +54,18 @@ class Misbehaving:
     async def _connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
         self.open += 1
+        path = ""
         try:
             while True:
                 head = await reader.readuntil(b"\r\n\r\n")
                 length = next((int(x.split(b":")[1]) for x in head.split(b"\r\n") if x.lower().startswith(b"content-length:")), 0)
                 body = await reader.readexactly(length)
                 self.requests.append((head, body))
-                await self._answer(head.split()[1].decode(), body, reader, writer)
-        except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
+                path = head.split()[1].decode()
+                await self._answer(path, body, reader, writer)
+        except ConnectionError:  # by the client while a request was open, or by a path that breaks off
+            self.closed.append(path)
+        except (asyncio.IncompleteReadError, asyncio.CancelledError):
             pass
         finally:
             self.open -= 1
@@ -70,7 +74,6 @@ class Misbehaving:
     async def _answer(self, path: str, body: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         async def gone() -> None:
             await reader.read(1)
-            self.closed.append(path)
             raise ConnectionResetError
 
         def head(length: int | None, status: str = "200 OK", more: str = "") -> bytes:

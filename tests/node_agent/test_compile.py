@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+import re
+import sqlite3
 from dataclasses import replace
 from typing import Any
 
@@ -298,3 +300,24 @@ def test_a_variable_that_is_not_given_is_as_if_its_field_were_not_there(store: F
     chosen = "{facility:$f,encounter:$e,kinds:$k,code:$c,period:{from:$d,to:$d}}"
     entity = same(store, ask(f"timeline(first:$n,after:$a,filter:{chosen}){{edges{{id}}}}", more), "a")[0]
     assert len(entity["timeline"]["edges"]) == 20
+
+
+@pytest.mark.parametrize("field", FIELDS)
+def test_no_statement_reads_a_table_from_end_to_end_and_nested_lists_come_by_the_encounter(
+    store: Filled, field: str
+) -> None:
+    nested = "... on Encounter { diagnoses { code } observations { value } prescriptions { items { drug } } }"
+    name = "node { id " + (nested if field in ("encounters", "timeline") else "") + " }"
+    query = ask(f"{field}(first: 20) {{ edges {{ {EDGE} {name} }} pageInfo {{ hasNextPage }} }}")
+    store.body(query, "a")
+    (statement,) = store.executor.document(query).plans.values()
+    connection = sqlite3.connect(store.path)
+    try:
+        bound = dict.fromkeys(re.findall(r":(\w+)", statement.sql), "~")
+        steps = [row[3] for row in connection.execute("EXPLAIN QUERY PLAN " + statement.sql, bound)]
+    finally:
+        connection.close()
+    scans = [s for s in steps if s.startswith("SCAN") and "subquery" not in s]
+    assert not scans, scans
+    if "diagnoses" in name:
+        assert sum("record_by_encounter" in s for s in steps) >= 3

@@ -215,7 +215,7 @@ def _fixed() -> None:
         sa.Column("content_hash", sa.String(), nullable=False),
         sa.Column("current", sa.Boolean(), nullable=False),
     )
-    op.create_index("record_by_encounter", "record", ["encounter_id", "kind", "seq"], **_CURRENT)
+    op.create_index("record_by_encounter", "record", ["encounter_id", "kind", "seq", "id"], **_CURRENT)
     op.create_index("withdrawal_by_source", "withdrawal", ["facility", "source_key"])
     op.create_index("record_by_id", "record", ["id"], unique=True, **_CURRENT)
     op.create_index(
