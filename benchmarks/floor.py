@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import math
 import sys
 import time
 from datetime import timedelta
@@ -14,6 +15,7 @@ from datetime import timedelta
 import msgspec
 from pyreqwest.client import ClientBuilder
 
+WINDOWS = 5
 BODY = b'{"query":"x"}'
 
 
@@ -35,10 +37,13 @@ async def main(base: str, hospitals: int, queries: int) -> None:
 
     for _ in range(20):
         await query()
-    start = time.process_time()
-    for _ in range(queries):
-        size = await query()
-    print(f"{(time.process_time() - start) / queries * 1000:.3f} {size}")
+    best, each = math.inf, queries // WINDOWS
+    for _ in range(WINDOWS):
+        start = time.process_time()
+        for _ in range(each):
+            size = await query()
+        best = min(best, (time.process_time() - start) / each)
+    print(f"{best * 1000:.3f} {size}")
     await client.close()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import secrets
 import sqlite3
 import time
@@ -11,7 +12,7 @@ import httpx
 import msgspec
 
 from benchmarks import hospital
-from benchmarks.gateway import cpu_seconds, memory_mb
+from benchmarks.gateway import WINDOWS, cpu_seconds, memory_mb
 from benchmarks.replay import FACILITY, REF
 from compose.demo.launch import NodeSpec, RunningCity, launch
 from gateway.graph import city_schema
@@ -61,14 +62,16 @@ def measure(folder: Path, queries: int) -> tuple[dict[str, float], bytes]:
             assert all(len(e["n0"]["diagnoses"]) == 3 and len(e["n0"]["prescriptions"][0]["items"]) == 4 for e in edges)
             for _ in range(30):
                 client.post(f"{node.url}/graphql", content=body, headers=headers.pop())
-            before = cpu_seconds(node.pid)
-            for made in headers:
-                client.post(f"{node.url}/graphql", content=body, headers=made)
-            spent = cpu_seconds(node.pid) - before
+            spent, each = math.inf, queries // WINDOWS
+            for window in range(WINDOWS):
+                before = cpu_seconds(node.pid)
+                for made in headers[window * each : (window + 1) * each]:
+                    client.post(f"{node.url}/graphql", content=body, headers=made)
+                spent = min(spent, (cpu_seconds(node.pid) - before) / each)
         statement = statement_ms(node.folder, text, variables, ref)
         recorded = answer.content.replace(ref.encode(), REF).replace(CODE.encode(), FACILITY)
         result = {
-            "cpu_ms": spent / queries * 1000,
+            "cpu_ms": spent * 1000,
             "statement_ms": statement,
             "bytes": len(answer.content),
             "memory_mb": memory_mb(node.pid),

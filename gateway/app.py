@@ -11,9 +11,11 @@ from datetime import UTC, datetime
 import httpx
 import uvicorn
 from starlette.applications import Starlette
+from starlette.datastructures import QueryParams
 from starlette.requests import Request as HttpRequest
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from gateway.access.callers import Authenticator, Unauthenticated
 from gateway.access.grants import GrantStore
@@ -32,50 +34,64 @@ from gateway.store.migrate import prepare
 from gateway.transport import TRANSPORTS
 from schema.execution import Executor, Result
 from schema.messages import PublicKey
-from schema.over_http import HttpRefusal, answer, media_type, read_get, read_post, refused
+from schema.over_http import Answer, HttpRefusal, answer, media_type, read_get, read_post, refused
 
 MAX_REQUEST_BYTES = 1_048_576
 
 
 class Endpoint:
-    """POST and GET /graphql."""
+    """POST and GET /graphql, straight on ASGI: Starlette's request and response objects would cost more than parsing."""
 
     def __init__(self, executor: Executor, authenticator: Authenticator, history: History) -> None:
         self.executor, self.authenticator, self.history = executor, authenticator, history
 
-    async def answer(self, http: HttpRequest) -> Response:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One GraphQL request over HTTP."""
-        headers = http.headers
+        more: list[tuple[bytes, bytes]] = []
         try:
-            media = media_type(headers.get("accept"))
-            caller = await self.authenticator.authenticate(headers.get("authorization"))
-            by_post = http.method == "POST"
-            request = read_post(headers.get("content-type"), await body_of(http)) if by_post else read_get(http.query_params)
+            made = await self._answer(scope, receive)
         except Unauthenticated as error:
-            refusal = HttpRefusal(401, error.code, f"{error.vi}. {error.en}.")
-            return _response(refused(refusal), {"www-authenticate": 'Bearer realm="hanoi-health-graph"'})
+            made = refused(HttpRefusal(401, error.code, f"{error.vi}. {error.en}."))
+            more = [(b"www-authenticate", b'Bearer realm="hanoi-health-graph"')]
         except HttpRefusal as refusal:
-            return _response(refused(refusal))
+            made = refused(refusal)
+        headers = [
+            (b"content-type", made.content_type.encode()),
+            (b"content-length", str(len(made.body)).encode()),
+            *more,
+        ]
+        await send({"type": "http.response.start", "status": made.status, "headers": headers})
+        await send({"type": "http.response.body", "body": made.body})
+
+    async def _answer(self, scope: Scope, receive: Receive) -> Answer:
+        headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
+        media = media_type(headers.get(b"accept"))
+        caller = await self.authenticator.authenticate(headers.get(b"authorization"))
+        by_post = scope["method"] == "POST"
+        if by_post:
+            request = read_post(headers.get(b"content-type"), await body_of(receive))
+        else:
+            request = read_get(QueryParams(scope["query_string"]))
         document = self.executor.document(request.query)
         context = GatewayContext(caller, request, document, by_post, self.history, {})
         result = await self.executor.run(request, context, queries_only=not by_post)
         if context.extensions:
             result = Result(result.data, result.errors, result.request_error, context.extensions)
-        return _response(answer(result, media))
+        return answer(result, media)
 
 
-async def body_of(http: HttpRequest) -> bytes:
+async def body_of(receive: Receive) -> bytes:
     """The request body, at most MAX_REQUEST_BYTES."""
-    body = b""
-    async for part in http.stream():
-        body += part
+    body, more = b"", True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise HttpRefusal(400, "BAD_REQUEST", "The connection was closed before the request was whole.")
+        body += message.get("body", b"")
+        more = message.get("more_body", False)
         if len(body) > MAX_REQUEST_BYTES:
             raise HttpRefusal(413, "REQUEST_TOO_LARGE", f"A request may have {MAX_REQUEST_BYTES} bytes.")
     return body
-
-
-def _response(made: object, headers: dict[str, str] | None = None) -> Response:
-    return Response(made.body, made.status, headers, made.content_type)  # type: ignore[attr-defined]
 
 
 def make_history(settings: Settings, store: Store, registry: Registry) -> History:
@@ -125,7 +141,7 @@ def create_app(settings: Settings) -> Starlette:
 
     return Starlette(
         routes=[
-            Route("/graphql", endpoint.answer, methods=["GET", "POST"]),
+            Route("/graphql", endpoint, methods=["GET", "POST"]),
             Route("/health", health),
             *node_routes(store, registry, history.city_key, public, settings, now),
         ],

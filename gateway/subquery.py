@@ -6,7 +6,7 @@ fragments and variables that this needs. Aliases c0, c1 … name the connections
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from types import GenericAlias
 from typing import Annotated, Any, Literal
@@ -21,7 +21,11 @@ from schema.filters import PAGE_DEFAULT
 from schema.scalars import PARTIAL_DATE
 from schema.selection import Scope, Selected, Variables, reader
 
-EDGE_KEYS = "sortKey id facility key contentHash subject"
+EDGE_KEYS = "sortKey id facility subject"
+COPY_KEYS = "key contentHash"  # asked only of kinds whose documents carry an issuer's number (DESIGN 5, copies)
+NUMBERED = frozenset(
+    {RecordKind.PRESCRIPTION, RecordKind.IMAGING_STUDY, RecordKind.REFERRAL, RecordKind.APPOINTMENT, None}
+)
 PROBES = {
     "allergyStatus": "probe: allergies(first: 50) { edges { subject node { statedNone verificationStatus code { code } } } }",
     "medicationStatus": "m0: prescriptions(first: 1) { edges { subject } } "
@@ -127,8 +131,10 @@ def compile_subquery(
     body = [c.text for c in connections]
     body += [PROBES[name] for name in sorted(probes)]
     edges = [part for c in connections for _, edge in c.edges for part in edge]
-    used = _names([n for part in edges if part.name == "node" for n in part.nodes], scope)
-    variables = _variables([*(s.argument("filter") for _, s in lists), *used[0], *used[1]])
+    # What stands in a `node`; directives on the `node` itself are decided here and not printed.
+    bodies = [n.selection_set for part in edges if part.name == "node" for n in part.nodes]
+    fragments = _fragments(bodies, scope)
+    variables = _variables([*(s.argument("filter") for _, s in lists), *bodies, *fragments])
     own = "".join(f",${prefix}first{i}:Int!,${prefix}after{i}:String" for i in range(len(connections)))
     definitions = "".join(
         "," + print_ast(d) for d in operation.variable_definitions or () if d.variable.name.value in variables
@@ -136,7 +142,7 @@ def compile_subquery(
     text = (
         f"query(${prefix}refs:[_Any!]!{own}{definitions}){{_entities(representations:${prefix}refs){{...on Patient{{"
         f"ledger{{failedItems asOf lagging feedLagSeconds}} ref name birthDate gender {' '.join(body)}}}}}}}"
-        + "".join(print_ast(f) for f in used[1])
+        + "".join(print_ast(f) for f in fragments)
     )
     return SubQuery(
         text,
@@ -175,6 +181,7 @@ def _connection(scope: Scope, owner: str, selected: Selected, number: int, prefi
 def _print(selected: Selected, number: int, prefix: str, bodies: list[Selected]) -> str:
     given = selected.argument("filter")
     filters = f",filter:{print_ast(given)}" if given is not None else ""
+    copies = COPY_KEYS if BY_FIELD[selected.name].kind in NUMBERED else ""
     kind = "" if BY_FIELD[selected.name].kind else " kind"
     inner = " ".join(
         f"n{i}:node{{{' '.join(_strip(print_ast(n.selection_set)) for n in body.nodes if n.selection_set)}}}"
@@ -182,7 +189,7 @@ def _print(selected: Selected, number: int, prefix: str, bodies: list[Selected])
     )
     return (
         f"c{number}:{selected.name}(first:${prefix}first{number},after:${prefix}after{number}{filters})"
-        f"{{edges{{{EDGE_KEYS}{kind} {inner}}} pageInfo{{hasNextPage}}}}"
+        f"{{edges{{{EDGE_KEYS} {copies}{kind} {inner}}} pageInfo{{hasNextPage}}}}"
     )
 
 
@@ -201,10 +208,10 @@ class _Names(Visitor):
         self.spreads.append(node.name.value)
 
 
-def _names(nodes: list[FieldNode], scope: Scope) -> tuple[list[FieldNode], list[FragmentDefinitionNode]]:
-    """The nodes themselves and every fragment they reach."""
+def _fragments(bodies: Iterable[Any], scope: Scope) -> list[FragmentDefinitionNode]:
+    """Every fragment that these selections reach."""
     found: dict[str, FragmentDefinitionNode] = {}
-    waiting: list[Any] = list(nodes)
+    waiting: list[Any] = list(bodies)
     while waiting:
         names = _Names()
         visit(waiting.pop(), names)
@@ -212,7 +219,7 @@ def _names(nodes: list[FieldNode], scope: Scope) -> tuple[list[FieldNode], list[
             if name not in found:
                 found[name] = scope.fragments[name]
                 waiting.append(found[name])
-    return nodes, list(found.values())
+    return list(found.values())
 
 
 class _VariableNames(Visitor):
@@ -245,13 +252,14 @@ def _decoder(connections: list[ConnectionPlan], probes: frozenset[str]) -> msgsp
             ("sortKey", str),
             ("facility", str),
             ("id", str),
-            ("key", str | None),
-            ("contentHash", str),
             ("subject", str),
         ]
         edge_fields += [("kind", RecordKind)] if plan.kind is None else []
         edge_fields += [(alias, msgspec.Raw) for _, alias in plan.nodes]
-        edges: Any = GenericAlias(list, (msgspec.defstruct("Edge", edge_fields),))
+        numbered = plan.kind in NUMBERED
+        edge_fields += [("key", str | None), ("contentHash", str)] if numbered else []
+        edge_fields += [] if numbered else [("key", None, None)]
+        edges: Any = GenericAlias(list, (msgspec.defstruct("Edge", edge_fields, gc=False),))
         fields.append((plan.part, msgspec.defstruct("Connection", [("edges", edges), ("pageInfo", More)])))
     if "allergyStatus" in probes:
         fields.append(("probe", msgspec.defstruct("Probe", [("edges", list[_StatementEdge])])))
