@@ -1,0 +1,93 @@
+"""Shaping what the gateway owns: the client's keys, the client's order, the client's language."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from gateway.coverage import assess, as_value
+from gateway.advice import LAW_HIDDEN, SUMMARY
+from gateway.plan import plan_query
+from gateway.shape import Shape, shape
+from schema.coverage import Completeness
+from tests import plain
+from tests.gateway.asking import CITY_SCHEMA, FRESH, NOW, choice, city, compiled, question, state
+
+OF = city(state("A"), state("B", None, connected=False))
+
+
+def value() -> Any:
+    """A ledger of one unreachable and one unconnected facility."""
+    made = compiled(question("encounters { edges { node { id } } }")).subquery
+    plan = plan_query(made, {}, choice("A", withheld=("A",)), OF, None)
+    return as_value(assess(plan, [], OF, made, NOW, FRESH), OF, [LAW_HIDDEN])
+
+
+def shaped(coverage: str, more: str = "", **variables: Any) -> Any:
+    made = compiled(question("", more, coverage), **variables)
+    (selected,) = [s for s in made.subquery.answer if s.name == "coverage"]
+    compiled_shape = shape(made.scope, selected)
+    assert isinstance(compiled_shape, Shape)
+    return compiled_shape.of(value(), made.raw)
+
+
+def test_every_field_of_the_ledger_fits_the_schema() -> None:
+    def texts(selection: str) -> str:
+        return selection.replace("notices", "notices vi: notices(language: VI)").replace("summary", "summary en: summary(language: EN)")
+
+    everything = texts(plain.full_selection(CITY_SCHEMA, "Coverage"))
+    found = shaped(f"coverage {{ {everything} }}")
+
+    def check(kind: Any, data: Any) -> None:
+        for name, field in kind.fields.items():
+            text = str(field.type)
+            assert name in data and (data[name] is not None or not text.endswith("!")), name
+            inner = plain.get_named_type(field.type)
+            for item in (data[name] if isinstance(data[name], list) else [data[name]]) if hasattr(inner, "fields") else []:
+                check(inner, item)
+
+    check(CITY_SCHEMA.type_map["Coverage"], found)
+    assert found["__typename"] == "Coverage" and {f["__typename"] for f in found["facilities"]} == {"FacilityCoverage"}
+    assert found["facilities"][0]["facility"] == {"__typename": "Facility", "code": "A", "name": "Bệnh viện A"}
+    assert found["facilities"][0]["kinds"][0]["__typename"] == "KindCoverage"
+    assert msgspec.json.encode(found)
+
+
+def test_keys_come_in_the_clients_order_under_its_names_even_twice() -> None:
+    found = shaped("coverage { b: located a: completeness located c: completeness facilities { x: facility { n: name code } } }")
+    assert list(found) == ["b", "a", "located", "c", "facilities"]
+    assert found["a"] == found["c"] == "INCOMPLETE" and found["b"] == found["located"] == 1
+    assert found["facilities"][0] == {"x": {"n": "Bệnh viện A", "code": "A"}}
+
+
+@pytest.mark.parametrize("language", ["VI", "EN"])
+def test_texts_come_in_the_language_asked_by_literal_variable_or_default(language: str) -> None:
+    expected = SUMMARY[Completeness.INCOMPLETE]
+    assert shaped(f"coverage {{ completeness summary(language: {language}) }}")["summary"] == expected[language]
+    more = ", $l: Language!"
+    found = shaped("coverage { completeness summary(language: $l) notices(language: $l) facilities { advice(language: $l) } }", more, l=language)
+    assert found["summary"] == expected[language] and found["notices"] == [LAW_HIDDEN[language]]
+    assert found["facilities"][0]["advice"] != shaped("coverage { completeness facilities { advice(language: %s) } }" % {"VI": "EN", "EN": "VI"}[language])["facilities"][0]["advice"]
+
+
+def test_vietnamese_comes_first() -> None:
+    assert shaped("coverage { completeness summary }")["summary"] == SUMMARY[Completeness.INCOMPLETE]["VI"]
+    assert shaped("coverage { completeness summary(language: $l) }", ", $l: Language = VI")["summary"] == SUMMARY[Completeness.INCOMPLETE]["VI"]
+    optional = shaped("coverage { completeness summary(language: $l) }", ", $l: Language = EN")
+    assert optional["summary"] == SUMMARY[Completeness.INCOMPLETE]["EN"]
+
+
+def test_fragments_and_directives_shape_the_ledger_too() -> None:
+    made = compiled(
+        question("", ", $yes: Boolean!", "coverage { ...C @include(if: $yes) ... @skip(if: $yes) { located } registered @skip(if: true) }",
+                 "fragment C on Coverage { completeness facilities { ... on FacilityCoverage { outcome } } }"), yes=True,
+    )  # fmt: skip
+    (selected,) = [s for s in made.subquery.answer if s.name == "coverage"]
+    found = shape(made.scope, selected).of(value(), made.raw)
+    assert list(found) == ["completeness", "facilities"] and found["facilities"][0] == {"outcome": "WITHHELD"}
+
+
+def test_null_stays_null() -> None:
+    assert Shape("X", ()).of(None, {}) is None and Shape("X", ()).of([None, {}], {}) == [None, {}]
