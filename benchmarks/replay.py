@@ -51,12 +51,12 @@ def ref_of(facility: bytes) -> bytes:
     return b"benchbenchbenchbenchb" + facility
 
 
-async def main(port: int, file: Path) -> None:
+async def main(port: int, template: bytes) -> None:
     """Serve until killed."""
-    Replay.template = file.read_bytes()
+    Replay.template = template
     server = await asyncio.get_running_loop().create_server(Replay, "127.0.0.1", port)
     await server.serve_forever()
 
 
 if __name__ == "__main__":
-    asyncio.run(main(int(sys.argv[1]), Path(sys.argv[2])))
+    asyncio.run(main(int(sys.argv[1]), Path(sys.argv[2]).read_bytes()))

@@ -55,7 +55,7 @@ def merge(connections: Iterable[Any], size: int) -> Page:
     keyed.sort(reverse=True)
     page = keyed[:size]
     rows = [Row(sort_time, facility, id_, edge) for sort_time, facility, id_, _, edge in page]
-    if any([e.key for *_, e in page]):
+    if any(e.key for *_, e in page):
         rows = collapse(rows)
     return Page(tuple(rows), more or len(keyed) > size, page[-1][:3] if page else None)
 

@@ -17,8 +17,9 @@ from typing import Any
 from strawberry.types.base import StrawberryList, StrawberryOptional, get_object_definition
 from strawberry.types.enum import StrawberryEnumDefinition
 
-from schema.clinical import RECORD_TYPES, Record
+from schema.clinical import RECORD_TYPES
 from schema.elements import Diagnosis, RecordKind
+from schema.record import Record
 from schema.scalars import schema_config
 
 _NAMES = schema_config().name_converter

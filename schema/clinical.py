@@ -9,34 +9,21 @@ from __future__ import annotations
 
 import strawberry
 
+from schema.documents import Appointment, DocumentReference, InsurancePlanCard, Referral
 from schema.elements import (
     Code,
     Diagnosis,
     DiagnosisRole,
     EncounterClass,
     EncounterStatus,
-    Facility,
-    Feed,
     MedicationUse,
     Period,
     Practitioner,
     Quantity,
     RecordKind,
 )
+from schema.record import Record
 from schema.scalars import Decimal, PartialDate
-
-
-@strawberry.interface(description="Phần chung của mọi bản ghi lâm sàng. What every clinical record has.")
-class Record:
-    """id is the node's own opaque id; not_resent marks a row of an older version whose table the newest one lacks."""
-
-    id: strawberry.ID
-    kind: RecordKind
-    facility: Facility
-    feed: Feed
-    encounter_id: strawberry.ID | None
-    received_at: PartialDate
-    not_resent: bool
 
 
 @strawberry.type(description="Đơn thuốc: một dòng. One line of a prescription.")
@@ -226,81 +213,6 @@ class DiagnosticReport(Record):
     results: list[Observation]
     conclusion: str | None
     conclusion_codes: list[Code]
-
-
-@strawberry.type(description="Một mục của văn bản. One section of a document.")
-class DocumentSection:
-    """title is a stable heading in Vietnamese, or the source's own."""
-
-    position: int
-    title: str
-    text: str
-
-
-@strawberry.type(description="Văn bản: giấy ra viện, tóm tắt hồ sơ, diễn biến. A clinical document.")
-class DocumentReference(Record):
-    """XML5 progress note, XML7 discharge paper, XML8 summary; FHIR DocumentReference and Composition."""
-
-    type: Code
-    status: str | None
-    date: PartialDate | None
-    title: str | None
-    authors: list[Practitioner]
-    content_type: str | None
-    text: str | None
-    sections: list[DocumentSection]
-
-
-@strawberry.type(description="Giấy chuyển tuyến. A referral letter.")
-class Referral(Record):
-    """XML13 in every known layout; FHIR ServiceRequest that refers to another facility."""
-
-    number: str | None
-    file_number: str | None
-    book_number: str | None
-    status: str | None
-    from_facility: str | None
-    to_facility: str | None
-    authored_on: PartialDate | None
-    reason: Code | None
-    diagnoses: list[Code]
-    diagnosis_text: str | None
-    clinical_signs: str | None
-    history: str | None
-    results_summary: str | None
-    treatment: str | None
-    condition: str | None
-    services: str | None
-    drugs: str | None
-    plan: str | None
-    transport: str | None
-    escort: Practitioner | None
-    practitioners: list[Practitioner]
-
-
-@strawberry.type(description="Giấy hẹn khám lại. An appointment letter.")
-class Appointment(Record):
-    """XML14; FHIR Appointment."""
-
-    number: str | None
-    status: str | None
-    start: PartialDate | None
-    authored_on: PartialDate | None
-    diagnoses: list[Code]
-    diagnosis_text: str | None
-    eligibility: Code | None
-    practitioners: list[Practitioner]
-    note: str | None
-
-
-@strawberry.type(description="Thẻ bảo hiểm y tế. A health-insurance card (InsurancePlanCard, to keep the word Coverage free).")
-class InsurancePlanCard(Record):
-    """The card as shown at the visit; number as written on the card."""
-
-    number: str | None
-    registered_facility: str | None
-    period: Period | None
-    benefit: str | None
 
 
 @strawberry.type(description="Lượt khám chữa bệnh. An encounter: one visit or stay.")

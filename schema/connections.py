@@ -12,9 +12,10 @@ from typing import Any
 
 import strawberry
 
-from schema.clinical import CONNECTION_FIELDS, RECORD_TYPES, Record
+from schema.clinical import CONNECTION_FIELDS, RECORD_TYPES
 from schema.elements import Facility, RecordKind
 from schema.filters import PAGE_DEFAULT, RecordFilter, TimelineFilter
+from schema.record import Record
 
 
 @strawberry.type(name="PageInfo", description="Trang. hasNextPage nói về các cơ sở đã trả lời. Speaks of nodes that answered.")

@@ -6,6 +6,7 @@ import re
 import unicodedata
 from dataclasses import dataclass
 from enum import Enum
+from itertools import pairwise
 
 import strawberry
 
@@ -60,7 +61,7 @@ def is_placeholder(value: str) -> bool:
         return True
     if not digits.isdigit():
         return False
-    steps = {(int(b) - int(a)) % 10 for a, b in zip(digits, digits[1:], strict=False)}
+    steps = {(int(b) - int(a)) % 10 for a, b in pairwise(digits)}
     return steps in ({1}, {9}) or (len(digits) >= 9 and (digits.count("0") >= len(digits) - 1 or digits.count("9") >= len(digits) - 1))
 
 

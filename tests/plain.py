@@ -21,8 +21,9 @@ from graphql import (
     print_schema,
 )
 
-from schema.clinical import RECORD_TYPES, Record
+from schema.clinical import RECORD_TYPES
 from schema.elements import RecordKind
+from schema.record import Record
 
 Json = dict[str, Any]
 RECORD_NAMES = frozenset(t.__name__ for t in RECORD_TYPES.values())

@@ -25,13 +25,16 @@ def test_printing_again_changes_nothing() -> None:
 
 def test_both_sides_have_the_same_record_types() -> None:
     """Bodies are copied unread from the one to the other, so their types must be equal to the letter."""
-    from tests import plain
-    from gateway.graph import city_schema
     from graphql import print_type
+
+    from gateway.graph import city_schema
     from node_agent.graph import subgraph
+    from tests import plain
 
     sides = [plain.plain_schema(s).type_map for s in (city_schema(), subgraph())]
-    shared = [n for n in plain.RECORD_NAMES | {"Record", "Code", "Period", "Quantity", "RecordFilter", "TimelineFilter", "RecordKind"}]
+    shared = list(
+        plain.RECORD_NAMES | {"Record", "Code", "Period", "Quantity", "RecordFilter", "TimelineFilter", "RecordKind"}
+    )
     assert len(shared) > 15
     for name in shared:
         assert print_type(sides[0][name]) == print_type(sides[1][name])

@@ -78,10 +78,16 @@ def node(facility: str, revoked: bool = False) -> Node:
 
 
 def state(
-    code: str, age: float | None = 0.0, feeds: tuple[Feed, ...] = (Feed.FHIR,), connected: bool = True, lagging: bool = False
+    code: str,
+    age: float | None = 0.0,
+    feeds: tuple[Feed, ...] = (Feed.FHIR,),
+    connected: bool = True,
+    lagging: bool = False,
 ) -> FacilityState:
     synced = None if age is None else NOW - timedelta(seconds=age)
-    return FacilityState(code, f"Bệnh viện {code}", f"node-{code}" if connected else None, frozenset(feeds), synced, lagging)
+    return FacilityState(
+        code, f"Bệnh viện {code}", f"node-{code}" if connected else None, frozenset(feeds), synced, lagging
+    )
 
 
 def city(*states: FacilityState, without: tuple[str, ...] = (), revoked: tuple[str, ...] = ()) -> City:
@@ -91,7 +97,9 @@ def city(*states: FacilityState, without: tuple[str, ...] = (), revoked: tuple[s
 
 
 def located(facility: str, ref: str = "") -> Located:
-    return Located(f"node-{facility}", facility, ref or f"ref-{facility}", IdentifierKind.CCCD, UNKNOWN_PERSON, None, False)
+    return Located(
+        f"node-{facility}", facility, ref or f"ref-{facility}", IdentifierKind.CCCD, UNKNOWN_PERSON, None, False
+    )
 
 
 def choice(*kept: str | Located, withheld: tuple[str, ...] = ()) -> Choice:
@@ -104,7 +112,13 @@ def request(*facilities: str) -> NodeRequest:
 
 
 def make_row(
-    rng: random.Random, facility: str, number: int, kind: RecordKind, sort: str, key: str | None = None, digest: str = ""
+    rng: random.Random,
+    facility: str,
+    number: int,
+    kind: RecordKind,
+    sort: str,
+    key: str | None = None,
+    digest: str = "",
 ) -> Json:
     """One record of a facility as the naive node knows it."""
     body = plain.completed(NODE, plain.type_of(kind), plain.make_body(NODE, plain.type_of(kind), rng))
@@ -126,7 +140,9 @@ def node_patient(facility: str, rows: list[Json]) -> Json:
     return naive_patient(f"ref-{facility}", person, rows, rows, EVERYTHING)
 
 
-def node_answer(asked: Question, sizes: tuple[int, ...], *patients: Json | None, after: tuple[str | None, ...] = ()) -> bytes:
+def node_answer(
+    asked: Question, sizes: tuple[int, ...], *patients: Json | None, after: tuple[str | None, ...] = ()
+) -> bytes:
     """The bytes of a node that answers the sub-query naively for these patients."""
     prefix = asked.subquery.prefix
     variables: Json = {name: asked.raw[name] for name in asked.subquery.variables if name in asked.raw}

@@ -48,7 +48,9 @@ class Misbehaving:
         try:
             while True:
                 head = await reader.readuntil(b"\r\n\r\n")
-                length = next((int(x.split(b":")[1]) for x in head.split(b"\r\n") if x.lower().startswith(b"content-length:")), 0)
+                length = next(
+                    (int(x.split(b":")[1]) for x in head.split(b"\r\n") if x.lower().startswith(b"content-length:")), 0
+                )
                 body = await reader.readexactly(length)
                 self.requests.append((head, body))
                 path = head.split()[1].decode()

@@ -15,12 +15,27 @@ from gateway.plan import page_sizes, plan_query
 from gateway.scatter import NodeResult, Slice, read_answer
 from schema.coverage import Outcome
 from schema.elements import RecordKind
-from tests.gateway.asking import FRESH, NOW, Question, choice, city, compiled, make_row, node_answer, node_patient, question, state
+from tests.gateway.asking import (
+    FRESH,
+    NOW,
+    Question,
+    choice,
+    city,
+    compiled,
+    make_row,
+    node_answer,
+    node_patient,
+    question,
+    state,
+)
 from tests.plain import Json
 
 SEAL = CursorSeal.of(bytes(32))
 TIME = "2024-01-01T00:00:00.000000"
-ROWS = {f: [make_row(random.Random(n), f, n, k, TIME) for n, k in enumerate((RecordKind.ENCOUNTER, RecordKind.CONDITION))] for f in "AB"}
+ROWS = {
+    f: [make_row(random.Random(n), f, n, k, TIME) for n, k in enumerate((RecordKind.ENCOUNTER, RecordKind.CONDITION))]
+    for f in "AB"
+}
 
 
 def answered(query: str, *located: str, failing: tuple[str, ...] = (), **variables: Any) -> Json:
@@ -46,7 +61,9 @@ def result(asked: Question, to: Any, sizes: tuple[int, ...], failing: tuple[str,
 
 
 def test_a_patient_is_joined_from_every_hospital() -> None:
-    found = answered(question("id name birthDate gender __typename encounters { edges { facility { code } node { id } } }"), "A", "B")
+    found = answered(
+        question("id name birthDate gender __typename encounters { edges { facility { code } node { id } } }"), "A", "B"
+    )
     assert found == {
         "coverage": {"completeness": "COMPLETE"},
         "patient": {
@@ -60,8 +77,15 @@ def test_a_failed_node_contributes_no_rows_and_no_nulls() -> None:
     found = answered(question("name encounters { edges { node { id } } }"), "A", "B", failing=("A",))
     assert found["coverage"]["completeness"] == "INCOMPLETE"
     assert found["patient"] == {"name": "Tên ở B", "encounters": {"edges": [{"node": {"id": "B-000"}}]}}
-    found = answered(question("name allergyStatus medicationStatus encounters { edges { node { id } } }"), "A", failing=("A",))
-    assert found["patient"] == {"name": None, "allergyStatus": "UNKNOWN", "medicationStatus": "UNKNOWN", "encounters": {"edges": []}}
+    found = answered(
+        question("name allergyStatus medicationStatus encounters { edges { node { id } } }"), "A", failing=("A",)
+    )
+    assert found["patient"] == {
+        "name": None,
+        "allergyStatus": "UNKNOWN",
+        "medicationStatus": "UNKNOWN",
+        "encounters": {"edges": []},
+    }
 
 
 def test_nobody_located_is_null_with_its_ledger() -> None:
@@ -74,7 +98,10 @@ def test_aliases_of_patient_coverage_lists_and_edges_are_each_their_own() -> Non
     query = question(
         "x: name l: encounters { e: edges { y: node { id } z: sortKey } f: edges { y: node { kind } z: facility { code } } }",
         coverage="one: coverage { x: completeness } two: coverage { x: located completeness }",
-    ).replace("coverage { x: completeness }", "coverage { x: completeness } other: patient { x: id l: conditions { e: edges { z: late } } }")
+    ).replace(
+        "coverage { x: completeness }",
+        "coverage { x: completeness } other: patient { x: id l: conditions { e: edges { z: late } } }",
+    )
     found = answered(query, "A")
     assert found == {
         "one": {"x": "COMPLETE"},
@@ -82,23 +109,40 @@ def test_aliases_of_patient_coverage_lists_and_edges_are_each_their_own() -> Non
         "two": {"x": 1, "completeness": "COMPLETE"},
         "patient": {
             "x": "Tên ở A",
-            "l": {"e": [{"y": {"id": "A-000"}, "z": f"{TIME}|A|A-000"}], "f": [{"y": {"kind": "ENCOUNTER"}, "z": {"code": "A"}}]},
+            "l": {
+                "e": [{"y": {"id": "A-000"}, "z": f"{TIME}|A|A-000"}],
+                "f": [{"y": {"kind": "ENCOUNTER"}, "z": {"code": "A"}}],
+            },
         },
     }
 
 
 def test_selections_that_directives_leave_empty_are_empty_objects() -> None:
     no = "@include(if: false)"
-    for inner in (f"name {no}", f"encounters {{ edges {no} {{ late }} }}", f"encounters {{ edges {{ late {no} }} }}", f"encounters {{ edges {{ node {{ id {no} }} }} }}", f"encounters {{ pageInfo {{ endCursor {no} }} }}"):
+    for inner in (
+        f"name {no}",
+        f"encounters {{ edges {no} {{ late }} }}",
+        f"encounters {{ edges {{ late {no} }} }}",
+        f"encounters {{ edges {{ node {{ id {no} }} }} }}",
+        f"encounters {{ pageInfo {{ endCursor {no} }} }}",
+    ):
         found = answered(question(inner), "A")["patient"]
-        lists = [{}, {"encounters": {}}, {"encounters": {"edges": [{}]}}, {"encounters": {"edges": [{"node": {}}]}}, {"encounters": {"pageInfo": {}}}]
+        lists = [
+            {},
+            {"encounters": {}},
+            {"encounters": {"edges": [{}]}},
+            {"encounters": {"edges": [{"node": {}}]}},
+            {"encounters": {"pageInfo": {}}},
+        ]
         assert found in lists
     assert answered(question("", coverage=f"coverage {{ completeness {no} }}"), "A") == {"coverage": {}}
     assert answered(question("", coverage=f"coverage {no} {{ completeness }} __typename {no}"), "A") == {}
 
 
 def test_a_cursor_opens_only_for_the_list_and_filter_it_came_from() -> None:
-    query = question("a: encounters { edges { cursor } pageInfo { endCursor } } b: conditions { pageInfo { endCursor } }")
+    query = question(
+        "a: encounters { edges { cursor } pageInfo { endCursor } } b: conditions { pageInfo { endCursor } }"
+    )
     found = answered(query, "A")["patient"]
     plan = compiled(query).subquery.connections
     position = SEAL.open(found["a"]["edges"][0]["cursor"], plan[0].binding({}), 0)

@@ -18,10 +18,27 @@ from gateway.registry import City
 from gateway.scatter import NodeResult
 from schema.coverage import Completeness, Outcome, StatementStatus
 from schema.elements import Feed, RecordKind
-from tests.gateway.asking import FRESH, NOW, Question, choice, city, compiled, located, make_row, node_answer, node_patient, question, state
+from tests.gateway.asking import (
+    FRESH,
+    NOW,
+    Question,
+    choice,
+    city,
+    compiled,
+    located,
+    make_row,
+    node_answer,
+    node_patient,
+    question,
+    state,
+)
 from tests.plain import Json
 
-ASKED = compiled(question("allergyStatus medicationStatus encounters(first: 2) { edges { node { id } } } timeline(first: 4) { edges { node { id } } }"))
+ASKED = compiled(
+    question(
+        "allergyStatus medicationStatus encounters(first: 2) { edges { node { id } } } timeline(first: 4) { edges { node { id } } }"
+    )
+)
 PLAIN = compiled(question("encounters { edges { node { id } } }"))
 TIME = "2024-01-01T00:00:00.000000"
 FAILED = [o for o in Outcome if o not in (Outcome.ANSWERED, Outcome.EMPTY, Outcome.NOT_HELD)]
@@ -52,14 +69,22 @@ def ledger(asked: Question, of: City, results: list[NodeResult], plan: QueryPlan
     return assess(plan, results, of, asked.subquery, NOW, FRESH)
 
 
-def planned(asked: Question, of: City, *kept: Any, withheld: tuple[str, ...] = (), permitted: frozenset[RecordKind] | None = None) -> QueryPlan:
+def planned(
+    asked: Question,
+    of: City,
+    *kept: Any,
+    withheld: tuple[str, ...] = (),
+    permitted: frozenset[RecordKind] | None = None,
+) -> QueryPlan:
     return plan_query(asked.subquery, asked.raw, choice(*kept, withheld=withheld), of, permitted)
 
 
 def simple(of: City, *, asked: Question = PLAIN, found: int = 1, **options: Any) -> Assessment:
     """The ledger when A alone is located and answers with `found` encounters."""
     plan = planned(asked, of, "A")
-    results = [answered(r, entity(asked, "A", rows("A", *[RecordKind.ENCOUNTER] * found), **options)) for r in plan.requests]
+    results = [
+        answered(r, entity(asked, "A", rows("A", *[RecordKind.ENCOUNTER] * found), **options)) for r in plan.requests
+    ]
     return ledger(asked, of, results, plan)
 
 
@@ -83,8 +108,13 @@ def test_a_located_facility_that_failed_makes_it_incomplete(outcome: Outcome) ->
     of = city(state("A"), state("B"))
     plan = planned(PLAIN, of, "A", "B")
     a, b = plan.requests
-    made = ledger(PLAIN, of, [answered(a, entity(PLAIN, "A", rows("A", RecordKind.ENCOUNTER))), failing(b, outcome)], plan)
-    assert [(x.facility, x.outcome, x.reason, x.records) for x in made.located] == [("A", Outcome.ANSWERED, None, 1), ("B", outcome, "WHY", 0)]
+    made = ledger(
+        PLAIN, of, [answered(a, entity(PLAIN, "A", rows("A", RecordKind.ENCOUNTER))), failing(b, outcome)], plan
+    )
+    assert [(x.facility, x.outcome, x.reason, x.records) for x in made.located] == [
+        ("A", Outcome.ANSWERED, None, 1),
+        ("B", outcome, "WHY", 0),
+    ]
     assert made.located[1].kinds == ((RecordKind.ENCOUNTER, outcome, "WHY", 0),)
     if outcome is not Outcome.NOT_ASKED:
         assert made.completeness is Completeness.INCOMPLETE
@@ -93,7 +123,11 @@ def test_a_located_facility_that_failed_makes_it_incomplete(outcome: Outcome) ->
 def test_failed_items_of_this_patient_make_it_incomplete_though_the_node_answered() -> None:
     made = simple(city(state("A")), failed=2)
     assert made.completeness is Completeness.INCOMPLETE
-    assert (made.located[0].outcome, made.located[0].reason, made.located[0].failed_items) == (Outcome.ANSWERED, "FAILED_ITEMS", 2)
+    assert (made.located[0].outcome, made.located[0].reason, made.located[0].failed_items) == (
+        Outcome.ANSWERED,
+        "FAILED_ITEMS",
+        2,
+    )
 
 
 def test_a_feed_silent_beyond_its_rhythm_is_lagging_and_incomplete() -> None:
@@ -172,7 +206,11 @@ def test_two_rows_of_one_facility_make_one_line_and_the_worse_one_speaks() -> No
     full, none = entity(PLAIN, "A", rows("A", RecordKind.ENCOUNTER, RecordKind.ENCOUNTER)), entity(PLAIN, "A", [])
     for pair in ((full, none), (none, full)):
         (line,) = ledger(PLAIN, of, [answered(request, *pair)], plan).located
-        assert (line.outcome, line.records, line.kinds) == (Outcome.ANSWERED, 2, ((RecordKind.ENCOUNTER, Outcome.ANSWERED, None, 2),))
+        assert (line.outcome, line.records, line.kinds) == (
+            Outcome.ANSWERED,
+            2,
+            ((RecordKind.ENCOUNTER, Outcome.ANSWERED, None, 2),),
+        )
     broken = entity(PLAIN, "A", [], failed=1)
     made = ledger(PLAIN, of, [answered(request, full, broken)], plan)
     assert (made.located[0].failed_items, made.completeness) == (1, Completeness.INCOMPLETE)
@@ -195,7 +233,10 @@ def test_every_outcome_has_advice_in_both_languages() -> None:
 def test_the_ledger_shows_a_facility_that_is_behind_once_even_if_it_is_located() -> None:
     of = city(state("A", None), state("B", None, connected=False))
     value = as_value(simple(of), of, [])
-    assert [(x["facility"]["code"], x["outcome"]) for x in value["facilities"]] == [("A", "ANSWERED"), ("B", "LOCATOR_BEHIND")]
+    assert [(x["facility"]["code"], x["outcome"]) for x in value["facilities"]] == [
+        ("A", "ANSWERED"),
+        ("B", "LOCATOR_BEHIND"),
+    ]
     assert (value["registered"], value["connected"], value["current"], value["located"]) == (2, 1, 0, 1)
     assert msgspec.json.encode(value)
 
@@ -215,10 +256,15 @@ ALLERGY = RecordKind.ALLERGY_INTOLERANCE
 def assessed(draw: Any) -> tuple[City, QueryPlan, list[NodeResult], Assessment, list[Any]]:
     """A random city, plan and results, with the ledger that comes of them."""
     codes = sorted(draw(st.sets(st.sampled_from("ABCDE"), max_size=5)))
-    of = city(*(state(c, **draw(facility_states)) for c in codes), without=tuple(c for c in codes if draw(st.integers(0, 9)) == 0))
+    of = city(
+        *(state(c, **draw(facility_states)) for c in codes),
+        without=tuple(c for c in codes if draw(st.integers(0, 9)) == 0),
+    )
     kept = draw(st.lists(st.sampled_from(codes), max_size=5)) if codes else []
     withheld = tuple(draw(st.lists(st.sampled_from(codes), max_size=1))) if codes else ()
-    permitted = draw(st.sampled_from([None, None, frozenset({RecordKind.ENCOUNTER}), frozenset({ALLERGY, RecordKind.PRESCRIPTION})]))
+    permitted = draw(
+        st.sampled_from([None, None, frozenset({RecordKind.ENCOUNTER}), frozenset({ALLERGY, RecordKind.PRESCRIPTION})])
+    )
     kept_rows = [located(c, f"ref-{n}") for n, c in enumerate(kept)]
     plan = plan_query(ASKED.subquery, {}, choice(*kept_rows, withheld=withheld), of, permitted)
     results, entities = [], []
@@ -239,9 +285,18 @@ def entities_of(draw: Any, target: Target) -> Any:
     found = rows(target.facility, *kinds)
     for row in found:
         if row["kind"] == ALLERGY.value:
-            row["body"] |= {"statedNone": draw(st.booleans()), "verificationStatus": draw(st.sampled_from([None, "confirmed", "refuted"]))}
+            row["body"] |= {
+                "statedNone": draw(st.booleans()),
+                "verificationStatus": draw(st.sampled_from([None, "confirmed", "refuted"])),
+            }
             row["body"]["code"] = {**row["body"]["code"], "code": draw(st.sampled_from(["716186003", "91936005"]))}
-    return entity(ASKED, target.facility, found, draw(st.sampled_from([0, 0, 0, 2])), draw(st.sampled_from([False, False, False, True])))
+    return entity(
+        ASKED,
+        target.facility,
+        found,
+        draw(st.sampled_from([0, 0, 0, 2])),
+        draw(st.sampled_from([False, False, False, True])),
+    )
 
 
 @relaxed
@@ -250,7 +305,9 @@ def test_every_located_facility_has_exactly_one_line(made: Any) -> None:
     of, plan, results, ledger_, _ = made
     expected = {s.facility for s in plan.skipped} | {t.facility for r in plan.requests for t in r.targets}
     assert [line.facility for line in ledger_.located] == sorted(expected)
-    assert {b.facility for b in ledger_.behind} == {c for c, s in of.facilities.items() if s.synced_at is None or (NOW - s.synced_at).total_seconds() > FRESH}
+    assert {b.facility for b in ledger_.behind} == {
+        c for c, s in of.facilities.items() if s.synced_at is None or (NOW - s.synced_at).total_seconds() > FRESH
+    }
     shown = [x["facility"]["code"] for x in as_value(ledger_, of, [])["facilities"]]
     assert len(shown) == len(set(shown)) and set(shown) == expected | {b.facility for b in ledger_.behind}
     assert sum(line.records for line in ledger_.located) >= 0 and len(results) == len(plan.requests)
@@ -265,15 +322,26 @@ def test_complete_is_said_only_when_nothing_is_known_to_be_missing(made: Any) ->
         or any(s.outcome not in SOUND for s in plan.skipped)
         or any(e.ledger.failedItems or e.ledger.lagging for e in entities)
     )
-    behind = any(s.synced_at is None or (NOW - s.synced_at).total_seconds() > FRESH or s.lagging and s.node_id for s in of.facilities.values())
+    behind = any(
+        s.synced_at is None or (NOW - s.synced_at).total_seconds() > FRESH or (s.lagging and s.node_id)
+        for s in of.facilities.values()
+    )
     nobody = not plan.requests and not plan.skipped
-    expected = Completeness.INCOMPLETE if missing else Completeness.UNCERTAIN if behind or nobody else Completeness.COMPLETE
+    expected = (
+        Completeness.INCOMPLETE if missing else Completeness.UNCERTAIN if behind or nobody else Completeness.COMPLETE
+    )
     assert ledger_.completeness is expected
 
 
 @relaxed
-@given(assessed(), st.booleans(), st.sampled_from([ALLERGIES, frozenset({RecordKind.PRESCRIPTION, RecordKind.MEDICATION_ADMINISTRATION})]))
-def test_nothing_is_said_to_be_absent_while_something_located_is_missing(made: Any, stated: bool, kinds: frozenset[RecordKind]) -> None:
+@given(
+    assessed(),
+    st.booleans(),
+    st.sampled_from([ALLERGIES, frozenset({RecordKind.PRESCRIPTION, RecordKind.MEDICATION_ADMINISTRATION})]),
+)
+def test_nothing_is_said_to_be_absent_while_something_located_is_missing(
+    made: Any, stated: bool, kinds: frozenset[RecordKind]
+) -> None:
     of, plan, _, ledger_, _ = made
     status = statement_status(ledger_, kinds, False, stated)
     assert statement_status(ledger_, kinds, True, stated) is StatementStatus.RECORDED

@@ -25,7 +25,9 @@ def is_bad(cursor: object, binding: bytes = BOUND, now: float = 0, seal: CursorS
 
 
 @given(st.text(max_size=30), st.text(max_size=10), st.text(max_size=30), st.integers(0, 2**40), st.binary(max_size=40))
-def test_a_sealed_position_opens_to_itself(sort_time: str, facility: str, rid: str, expires: int, binding: bytes) -> None:
+def test_a_sealed_position_opens_to_itself(
+    sort_time: str, facility: str, rid: str, expires: int, binding: bytes
+) -> None:
     position = Position(sort_time, facility, rid, expires)
     assert SEAL.open(SEAL.seal(position, binding), binding, expires) == position
 
@@ -45,7 +47,14 @@ def test_any_altered_cursor_is_refused(data: st.DataObject) -> None:
     assert is_bad(altered) is (altered != cursor)
 
 
-@given(st.none() | st.integers() | st.binary() | st.text(max_size=100) | st.lists(st.text()) | st.text("ABCDEFabc0123-_=", min_size=20, max_size=200))
+@given(
+    st.none()
+    | st.integers()
+    | st.binary()
+    | st.text(max_size=100)
+    | st.lists(st.text())
+    | st.text("ABCDEFabc0123-_=", min_size=20, max_size=200)
+)
 def test_whatever_is_no_cursor_is_refused_and_never_an_exception(cursor: object) -> None:
     assert is_bad(cursor)
 
@@ -100,4 +109,8 @@ def test_no_two_bindings_read_alike(one: list[bytes | str | None], two: list[byt
 
 
 def test_a_position_has_the_text_a_node_takes() -> None:
-    assert HERE.text() == "2024-01-01T00:00:00.000000|01001|id-1" and HERE.key == ("2024-01-01T00:00:00.000000", "01001", "id-1")
+    assert HERE.text() == "2024-01-01T00:00:00.000000|01001|id-1" and HERE.key == (
+        "2024-01-01T00:00:00.000000",
+        "01001",
+        "id-1",
+    )

@@ -47,7 +47,9 @@ facts = st.tuples(st.sampled_from(TIMES), st.sampled_from([None, None, "k1", "k2
 cities = st.dictionaries(st.sampled_from("ABCDE"), st.lists(facts, max_size=6), max_size=5)
 
 
-def decoded(asked: Question, facility: str, rows: list[Json], sizes: tuple[int, ...], after: tuple[Any, ...] = ()) -> Any:
+def decoded(
+    asked: Question, facility: str, rows: list[Json], sizes: tuple[int, ...], after: tuple[Any, ...] = ()
+) -> Any:
     """What the gateway makes of the answer of this facility's naive node."""
     body = node_answer(asked, sizes, node_patient(facility, rows), after=after)
     pages = tuple(Slice(s) for s in sizes)
@@ -60,7 +62,9 @@ def merged(city: dict[str, list[Json]], size: int, after: str | None = None) -> 
     return merge([decoded(asked, f, rows, (size,), (after,)).c0 for f, rows in city.items()], size)
 
 
-def naive_page(city: dict[str, list[Json]], size: int, after: Any = None, given_: Json | None = None) -> tuple[list[Json], bool]:
+def naive_page(
+    city: dict[str, list[Json]], size: int, after: Any = None, given_: Json | None = None
+) -> tuple[list[Json], bool]:
     """Source rows of the page, and whether there are more."""
     rows = sorted((r for rows in city.values() for r in rows if matches(r, given_ or {})), key=position, reverse=True)
     left = [r for r in rows if after is None or position(r) < after]
@@ -71,7 +75,14 @@ def naive_collapse(rows: list[Json]) -> list[tuple[Json, list[str], bool]]:
     """(row, also at, conflict): the first of equal (key, content) stands for those of other facilities."""
     kept: list[tuple[Json, list[str], bool]] = []
     for row in rows:
-        twins = [k for k in kept if row["key"] and k[0]["key"] == row["key"] and k[0]["hash"] == row["hash"] and k[0]["facility"] != row["facility"]]
+        twins = [
+            k
+            for k in kept
+            if row["key"]
+            and k[0]["key"] == row["key"]
+            and k[0]["hash"] == row["hash"]
+            and k[0]["facility"] != row["facility"]
+        ]
         if not twins:
             kept.append((row, [], False))
         elif row["facility"] not in twins[0][1]:
@@ -105,7 +116,9 @@ def test_the_order_in_which_nodes_answered_changes_nothing(found: Any, size: int
     mixed = list(city.items())
     shuffle.shuffle(mixed)
     one, two = merged(city, size), merged(dict(mixed), size)
-    assert [(r.facility, r.id, r.also_at, r.conflict) for r in one.rows] == [(r.facility, r.id, r.also_at, r.conflict) for r in two.rows]
+    assert [(r.facility, r.id, r.also_at, r.conflict) for r in one.rows] == [
+        (r.facility, r.id, r.also_at, r.conflict) for r in two.rows
+    ]
     assert (one.has_next, one.end) == (two.has_next, two.end)
 
 
@@ -119,7 +132,9 @@ def test_a_walk_by_cursors_sees_every_source_row_once(found: Any, size: int) -> 
     while True:
         page = merged(city, size, after)
         shown += [r.id for r in page.rows]
-        copies += sum(len(naive) for _, naive, _ in naive_collapse(naive_page(city, size, after and tuple(after.split("|")))[0]))
+        copies += sum(
+            len(naive) for _, naive, _ in naive_collapse(naive_page(city, size, after and tuple(after.split("|")))[0])
+        )
         if not page.has_next:
             break
         assert page.end is not None
@@ -132,7 +147,10 @@ def test_a_walk_by_cursors_sees_every_source_row_once(found: Any, size: int) -> 
 
 def test_a_page_that_ends_in_a_copy_goes_on_after_the_copy() -> None:
     """Else the copy would come again on the next page, as a record of its own."""
-    city = {"B": rows_of("B", [(TIMES[3], "k1", "h1")]), "A": rows_of("A", [(TIMES[2], "k1", "h1"), (TIMES[1], None, "h2")])}
+    city = {
+        "B": rows_of("B", [(TIMES[3], "k1", "h1")]),
+        "A": rows_of("A", [(TIMES[2], "k1", "h1"), (TIMES[1], None, "h2")]),
+    }
     page = merged(city, 2)
     assert [(r.id, r.also_at) for r in page.rows] == [("B-000", ("A",))] and page.has_next
     assert page.end == (TIMES[2], "A", "A-000")
@@ -140,8 +158,13 @@ def test_a_page_that_ends_in_a_copy_goes_on_after_the_copy() -> None:
 
 
 def test_copies_at_three_facilities_name_the_two_others_once() -> None:
-    city = {f: rows_of(f, [(TIMES[2], "k1", "h1")]) for f in "ABC"} | {"D": rows_of("D", [(TIMES[2], "k1", "h1"), (TIMES[1], "k1", "h1")])}
-    assert [(r.id, r.also_at, r.conflict) for r in merged(city, 10).rows] == [("D-000", ("C", "B", "A"), False), ("D-001", (), False)]
+    city = {f: rows_of(f, [(TIMES[2], "k1", "h1")]) for f in "ABC"} | {
+        "D": rows_of("D", [(TIMES[2], "k1", "h1"), (TIMES[1], "k1", "h1")])
+    }
+    assert [(r.id, r.also_at, r.conflict) for r in merged(city, 10).rows] == [
+        ("D-000", ("C", "B", "A"), False),
+        ("D-001", (), False),
+    ]
     twice = {"D": rows_of("D", [(TIMES[3], "k1", "h1")]), "A": rows_of("A", [(TIMES[2], "k1", "h1")] * 2)}
     assert [(r.id, r.also_at) for r in merged(twice, 10).rows] == [("D-000", ("A",))]
 
@@ -152,8 +175,15 @@ def test_equal_content_without_an_issuers_number_is_never_collapsed() -> None:
 
 
 def test_equal_numbers_with_other_content_stay_both_and_say_so() -> None:
-    city = {"A": rows_of("A", [(TIMES[2], "k1", "h1")]), "B": rows_of("B", [(TIMES[2], "k1", "h2")]), "C": rows_of("C", [(TIMES[1], "k1", "h1")])}
-    assert [(r.facility, r.also_at, r.conflict) for r in merged(city, 10).rows] == [("B", (), True), ("A", ("C",), True)]
+    city = {
+        "A": rows_of("A", [(TIMES[2], "k1", "h1")]),
+        "B": rows_of("B", [(TIMES[2], "k1", "h2")]),
+        "C": rows_of("C", [(TIMES[1], "k1", "h1")]),
+    }
+    assert [(r.facility, r.also_at, r.conflict) for r in merged(city, 10).rows] == [
+        ("B", (), True),
+        ("A", ("C",), True),
+    ]
 
 
 def test_one_facilitys_own_repetition_is_kept() -> None:
@@ -187,13 +217,18 @@ class Selections:
         kind = CITY_SCHEMA.type_map[type_name]
         assert isinstance(kind, GraphQLObjectType)
         names = sorted(set(kind.fields) - skip)
-        parts = [self.field(kind, n, depth) for n in self.data.draw(st.lists(st.sampled_from([*names, "__typename"]), max_size=5))]
+        parts = [
+            self.field(kind, n, depth)
+            for n in self.data.draw(st.lists(st.sampled_from([*names, "__typename"]), max_size=5))
+        ]
         return " ".join(p for p in parts if p) or "__typename @skip(if: true)"
 
     def field(self, kind: GraphQLObjectType, name: str, depth: int) -> str:
         self.keys += 1
         alias = f"a{self.keys}: "
-        left_out = self.data.draw(st.sampled_from(["", "", "", " @skip(if: $yes)", " @include(if: $yes)", " @include(if: false)"]))
+        left_out = self.data.draw(
+            st.sampled_from(["", "", "", " @skip(if: $yes)", " @include(if: $yes)", " @include(if: false)"])
+        )
         if name == "__typename":
             return f"{alias}{name}{left_out}"
         inner = get_named_type(kind.fields[name].type)
@@ -207,7 +242,11 @@ class Selections:
             case "inline":
                 body = f"... @include(if: $yes) {{ {body} }}"
             case "typed":
-                body = f"... on {inner.name} {{ {body} }} ... on Record {{ k{self.keys}: kind }}" if inner.name in plain.RECORD_NAMES else f"... on {inner.name} {{ {body} }}"
+                body = (
+                    f"... on {inner.name} {{ {body} }} ... on Record {{ k{self.keys}: kind }}"
+                    if inner.name in plain.RECORD_NAMES
+                    else f"... on {inner.name} {{ {body} }}"
+                )
         return f"{alias}{name}{left_out} {{ {body} }}"
 
     def connection(self, field: str) -> str:
@@ -218,10 +257,16 @@ class Selections:
         for _ in range(self.data.draw(st.integers(1, 3))):
             self.keys += 1
             inner = " ".join(
-                f"n{self.keys}x{i}: node {{ {self.on(plain.type_of(KIND), 2)} }}" for i in range(self.data.draw(st.integers(0, 2)))
+                f"n{self.keys}x{i}: node {{ {self.on(plain.type_of(KIND), 2)} }}"
+                for i in range(self.data.draw(st.integers(0, 2)))
             )
             parts.append(f"a{self.keys}: edges {{ {inner} {self.on(edge, 1, frozenset({'node', 'cursor'}))} }}")
-        return " ".join(parts) + " " + self.on(name, 1, frozenset({"edges"})) + " pageInfo { hasNextPage gapCursor startCursor endCursor }"
+        return (
+            " ".join(parts)
+            + " "
+            + self.on(name, 1, frozenset({"edges"}))
+            + " pageInfo { hasNextPage gapCursor startCursor endCursor }"
+        )
 
 
 def naive_connection(rows: list[Json], more: bool) -> Json:
@@ -258,7 +303,9 @@ def written(asked: Question, city: dict[str, list[Json]], sizes: tuple[int, ...]
         assert at.expires == EXPIRES
         return at.text()
 
-    pages = [merge([getattr(e, w.plan.part) for e in entities], size) for w, size in zip(asked.writers, sizes, strict=True)]
+    pages = [
+        merge([getattr(e, w.plan.part) for e in entities], size) for w, size in zip(asked.writers, sizes, strict=True)
+    ]
     return [w.write(p, asked.raw, facility, seal, EXPIRES) for w, p in zip(asked.writers, pages, strict=True)]
 
 
@@ -268,7 +315,9 @@ def whole(city: dict[str, list[Json]]) -> Json:
     def referrals(first: int, after: str | None = None, filter: Json | None = None) -> Json:  # noqa: A002
         return naive_connection(*naive_page(city, first, after, filter))
 
-    return {"patient": lambda by, access: {"coverage": {"completeness": "COMPLETE"}, "patient": {"referrals": referrals}}}
+    return {
+        "patient": lambda by, access: {"coverage": {"completeness": "COMPLETE"}, "patient": {"referrals": referrals}}
+    }
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
@@ -280,13 +329,16 @@ def test_what_is_written_equals_the_naive_whole_for_any_selection(found: Any, da
     one, two = (draw.connection("referrals") for _ in range(2))
     code = data.draw(st.sampled_from(["null", '"E11"', '""']))
     query = question(
-        f"one: referrals(first: {sizes[0]}) {{ {one} }} two: referrals(first: {sizes[1]}, filter: {{code: {code}}}) {{ {two} }} three: __typename @include(if: $yes)", ", $yes: Boolean!"
+        f"one: referrals(first: {sizes[0]}) {{ {one} }} two: referrals(first: {sizes[1]}, filter: {{code: {code}}}) {{ {two} }} three: __typename @include(if: $yes)",
+        ", $yes: Boolean!",
     )
     asked = compiled(query, yes=yes)
     texts = written(asked, city, sizes)
     variables = {"by": {"kind": "CCCD", "value": "x"}, "access": {"purpose": "TREAT", "basis": "GRANT"}, "yes": yes}
     root = whole(city)
-    root["patient"] = (lambda p: lambda by, access: {**p(by, access), "patient": {**p(by, access)["patient"], "__typename": "Patient"}})(root["patient"])
+    root["patient"] = (
+        lambda p: lambda by, access: {**p(by, access), "patient": {**p(by, access)["patient"], "__typename": "Patient"}}
+    )(root["patient"])
     expected = plain.answer(CITY_SCHEMA, query, root, variables)["patient"]["patient"]
     for key, text in zip(("one", "two"), texts, strict=True):
         assert text == msgspec.json.encode(expected[key])
@@ -308,4 +360,7 @@ def test_bodies_are_copied_byte_for_byte() -> None:
 def test_no_rows_are_an_empty_list_never_null() -> None:
     asked = compiled(question("referrals { edges { node { id } } pageInfo { endCursor startCursor hasNextPage } }"))
     (text,) = written(asked, {}, (20,))
-    assert msgspec.json.decode(text) == {"edges": [], "pageInfo": {"endCursor": None, "startCursor": None, "hasNextPage": False}}
+    assert msgspec.json.decode(text) == {
+        "edges": [],
+        "pageInfo": {"endCursor": None, "startCursor": None, "hasNextPage": False},
+    }

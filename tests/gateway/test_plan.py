@@ -18,7 +18,9 @@ FILTERED = question("encounters(filter: {facility: $f}) { edges { node { id } } 
 CITY = city(state("A"), state("B"), state("C"), state("D", connected=False))
 
 
-def planned(query: Question, *kept: str, withheld: tuple[str, ...] = (), permitted: frozenset[RecordKind] | None = None) -> QueryPlan:
+def planned(
+    query: Question, *kept: str, withheld: tuple[str, ...] = (), permitted: frozenset[RecordKind] | None = None
+) -> QueryPlan:
     return plan_query(query.subquery, query.raw, choice(*kept, withheld=withheld), CITY, permitted)
 
 
@@ -49,12 +51,19 @@ def test_a_facility_without_a_node_is_located_and_unreachable() -> None:
 def test_a_revoked_node_is_never_asked_and_its_facility_never_forgotten() -> None:
     made = city(state("A"), state("B"), revoked=("B",))
     plan = plan_query(compiled(ENCOUNTERS).subquery, {}, choice("A", "B"), made, None)
-    assert plan.as_json() == {"ask": {"node-A": ["A"]}, "skip": {"B": ["UNREACHABLE", "NODE_REVOKED"]}, "kinds": ["ENCOUNTER"]}
+    assert plan.as_json() == {
+        "ask": {"node-A": ["A"]},
+        "skip": {"B": ["UNREACHABLE", "NODE_REVOKED"]},
+        "kinds": ["ENCOUNTER"],
+    }
 
 
 def test_the_health_of_a_facility_changes_nothing() -> None:
     sick = city(state("A", None, lagging=True), state("B", 1e9), state("C", 0, ()))
-    assert plan_query(compiled(ENCOUNTERS).subquery, {}, choice("A", "B"), sick, None).as_json() == planned(compiled(ENCOUNTERS), "A", "B").as_json()
+    assert (
+        plan_query(compiled(ENCOUNTERS).subquery, {}, choice("A", "B"), sick, None).as_json()
+        == planned(compiled(ENCOUNTERS), "A", "B").as_json()
+    )
 
 
 def test_withheld_rows_are_skipped_with_their_reason_beside_kept_ones() -> None:
@@ -78,8 +87,14 @@ def test_no_facility_in_the_filter_means_all(value: dict[str, None]) -> None:
 
 
 def test_one_list_without_the_filter_asks_everybody_and_two_filters_ask_both() -> None:
-    one = compiled(question("encounters(filter: {facility: \"A\"}) { edges { node { id } } } conditions { edges { node { id } } }"))
-    two = compiled(question("encounters(filter: {facility: \"A\"}) { edges { node { id } } } conditions(filter: {facility: \"B\"}) { edges { node { id } } }"))
+    one = compiled(
+        question('encounters(filter: {facility: "A"}) { edges { node { id } } } conditions { edges { node { id } } }')
+    )
+    two = compiled(
+        question(
+            'encounters(filter: {facility: "A"}) { edges { node { id } } } conditions(filter: {facility: "B"}) { edges { node { id } } }'
+        )
+    )
     assert set(planned(one, "A", "B", "C").as_json()["ask"]) == {"node-A", "node-B", "node-C"}
     assert set(planned(two, "A", "B", "C").as_json()["ask"]) == {"node-A", "node-B"}
 
@@ -122,17 +137,38 @@ def test_a_page_size_out_of_range_is_refused(size: object) -> None:
 
 
 def test_page_sizes_come_in_the_order_of_the_lists_with_their_defaults() -> None:
-    made = compiled(question("a: encounters(first: 1) { edges { node { id } } } conditions { edges { node { id } } } b: encounters(first: $n) { edges { node { id } } }", ", $n: Int = 200"))
+    made = compiled(
+        question(
+            "a: encounters(first: 1) { edges { node { id } } } conditions { edges { node { id } } } b: encounters(first: $n) { edges { node { id } } }",
+            ", $n: Int = 200",
+        )
+    )
     assert page_sizes(made.subquery.connections, made.raw) == (1, 20, 200)
 
 
 def test_the_variables_of_a_request_are_the_clients_that_are_used_and_the_pages() -> None:
-    made = compiled(question("encounters(filter: {code: $c}) { edges { node { id reason @include(if: $b) } } }", ", $c: String, $b: Boolean!"), b=False, by={"value": "001090123456"})
-    assert request_variables(made.subquery, made.raw, (7,), ("x|y|z",)) == {"b": False, "q_first0": 7, "q_after0": "x|y|z"}
+    made = compiled(
+        question(
+            "encounters(filter: {code: $c}) { edges { node { id reason @include(if: $b) } } }",
+            ", $c: String, $b: Boolean!",
+        ),
+        b=False,
+        by={"value": "001090123456"},
+    )
+    assert request_variables(made.subquery, made.raw, (7,), ("x|y|z",)) == {
+        "b": False,
+        "q_first0": 7,
+        "q_after0": "x|y|z",
+    }
 
 
 def test_a_feed_that_cannot_carry_a_kind_is_known_before_anyone_is_asked() -> None:
-    xml = city(state("X", feeds=(Feed.BHYT_XML,)), state("F"), state("B", feeds=(Feed.BHYT_XML, Feed.FHIR)), state("N", feeds=()))
+    xml = city(
+        state("X", feeds=(Feed.BHYT_XML,)),
+        state("F"),
+        state("B", feeds=(Feed.BHYT_XML, Feed.FHIR)),
+        state("N", feeds=()),
+    )
     for kind, code in product(RecordKind, "XFBN"):
         lacking = code == "X" and kind.value in ("ALLERGY_INTOLERANCE", "IMMUNIZATION", "IMAGING_STUDY")
         assert cannot_hold(xml, code, kind) is lacking

@@ -30,9 +30,7 @@ ASKED = compiled(
 )
 PAGES = (Slice(3), Slice(5))
 KINDS = (RecordKind.ENCOUNTER, RecordKind.CONDITION, RecordKind.PRESCRIPTION, RecordKind.ALLERGY_INTOLERANCE)
-ROWS = [
-    make_row(random.Random(n), "A", n, KINDS[n % 4], f"2024-0{n % 3 + 1}-01T00:00:00.000000") for n in range(12)
-]
+ROWS = [make_row(random.Random(n), "A", n, KINDS[n % 4], f"2024-0{n % 3 + 1}-01T00:00:00.000000") for n in range(12)]
 GOOD = node_answer(ASKED, (3, 5), node_patient("A", ROWS))
 Change = Callable[[Any], Any]
 
@@ -215,7 +213,26 @@ json_values = st.recursive(
 
 
 @settings(max_examples=200, deadline=None)
-@given(st.sampled_from(["ref", "name", "ledger", "c0", "c1", "probe", "m0", "c0.edges", "c0.edges.0", "c0.edges.1.n0", "c1.edges.0.kind", "c0.edges.0.sortKey", "c0.edges.2.id"]), json_values)
+@given(
+    st.sampled_from(
+        [
+            "ref",
+            "name",
+            "ledger",
+            "c0",
+            "c1",
+            "probe",
+            "m0",
+            "c0.edges",
+            "c0.edges.0",
+            "c0.edges.1.n0",
+            "c1.edges.0.kind",
+            "c0.edges.0.sortKey",
+            "c0.edges.2.id",
+        ]
+    ),
+    json_values,
+)
 def test_no_value_in_the_place_of_another_makes_an_exception(path: str, value: Any) -> None:
     result = ask(changed(put(path, value)))
     assert result.outcome in (Outcome.ANSWERED, Outcome.INVALID_RESPONSE)
@@ -293,7 +310,14 @@ def server() -> Iterator[Misbehaving]:
 def sending(left: float, node_seconds: float) -> Send:
     """A real sender; the body is the node's id, and so is the authorization."""
     moment = time.monotonic() + left
-    return sender(TRANSPORT, lambda r: r.node.id.encode(), lambda r, body: {"authorization": body.decode()}, moment, node_seconds, 99)
+    return sender(
+        TRANSPORT,
+        lambda r: r.node.id.encode(),
+        lambda r, body: {"authorization": body.decode()},
+        moment,
+        node_seconds,
+        99,
+    )
 
 
 TRANSPORT = PyreqwestTransport()

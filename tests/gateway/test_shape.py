@@ -7,8 +7,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from gateway.coverage import assess, as_value
 from gateway.advice import LAW_HIDDEN, SUMMARY
+from gateway.coverage import as_value, assess
 from gateway.plan import plan_query
 from gateway.shape import Shape, shape
 from schema.coverage import Completeness
@@ -35,7 +35,9 @@ def shaped(coverage: str, more: str = "", **variables: Any) -> Any:
 
 def test_every_field_of_the_ledger_fits_the_schema() -> None:
     def texts(selection: str) -> str:
-        return selection.replace("notices", "notices vi: notices(language: VI)").replace("summary", "summary en: summary(language: EN)")
+        return selection.replace("notices", "notices vi: notices(language: VI)").replace(
+            "summary", "summary en: summary(language: EN)"
+        )
 
     everything = texts(plain.full_selection(CITY_SCHEMA, "Coverage"))
     found = shaped(f"coverage {{ {everything} }}")
@@ -45,7 +47,9 @@ def test_every_field_of_the_ledger_fits_the_schema() -> None:
             text = str(field.type)
             assert name in data and (data[name] is not None or not text.endswith("!")), name
             inner = plain.get_named_type(field.type)
-            for item in (data[name] if isinstance(data[name], list) else [data[name]]) if hasattr(inner, "fields") else []:
+            for item in (
+                (data[name] if isinstance(data[name], list) else [data[name]]) if hasattr(inner, "fields") else []
+            ):
                 check(inner, item)
 
     check(CITY_SCHEMA.type_map["Coverage"], found)
@@ -56,7 +60,9 @@ def test_every_field_of_the_ledger_fits_the_schema() -> None:
 
 
 def test_keys_come_in_the_clients_order_under_its_names_even_twice() -> None:
-    found = shaped("coverage { b: located a: completeness located c: completeness facilities { x: facility { n: name code } } }")
+    found = shaped(
+        "coverage { b: located a: completeness located c: completeness facilities { x: facility { n: name code } } }"
+    )
     assert list(found) == ["b", "a", "located", "c", "facilities"]
     assert found["a"] == found["c"] == "INCOMPLETE" and found["b"] == found["located"] == 1
     assert found["facilities"][0] == {"x": {"n": "Bệnh viện A", "code": "A"}}
@@ -67,14 +73,28 @@ def test_texts_come_in_the_language_asked_by_literal_variable_or_default(languag
     expected = SUMMARY[Completeness.INCOMPLETE]
     assert shaped(f"coverage {{ completeness summary(language: {language}) }}")["summary"] == expected[language]
     more = ", $l: Language!"
-    found = shaped("coverage { completeness summary(language: $l) notices(language: $l) facilities { advice(language: $l) } }", more, l=language)
+    found = shaped(
+        "coverage { completeness summary(language: $l) notices(language: $l) facilities { advice(language: $l) } }",
+        more,
+        l=language,
+    )
     assert found["summary"] == expected[language] and found["notices"] == [LAW_HIDDEN[language]]
-    assert found["facilities"][0]["advice"] != shaped("coverage { completeness facilities { advice(language: %s) } }" % {"VI": "EN", "EN": "VI"}[language])["facilities"][0]["advice"]
+    assert (
+        found["facilities"][0]["advice"]
+        != shaped(
+            "coverage {{ completeness facilities {{ advice(language: {}) }} }}".format(
+                {"VI": "EN", "EN": "VI"}[language]
+            )
+        )["facilities"][0]["advice"]
+    )
 
 
 def test_vietnamese_comes_first() -> None:
     assert shaped("coverage { completeness summary }")["summary"] == SUMMARY[Completeness.INCOMPLETE]["VI"]
-    assert shaped("coverage { completeness summary(language: $l) }", ", $l: Language = VI")["summary"] == SUMMARY[Completeness.INCOMPLETE]["VI"]
+    assert (
+        shaped("coverage { completeness summary(language: $l) }", ", $l: Language = VI")["summary"]
+        == SUMMARY[Completeness.INCOMPLETE]["VI"]
+    )
     optional = shaped("coverage { completeness summary(language: $l) }", ", $l: Language = EN")
     assert optional["summary"] == SUMMARY[Completeness.INCOMPLETE]["EN"]
 

@@ -40,7 +40,10 @@ async def fault(transport: Transport, url: str, seconds: float = SECONDS) -> tup
 @pytest.mark.anyio
 async def test_a_body_and_headers_arrive_and_the_answer_comes_back(transport: Transport, server: Misbehaving) -> None:
     sent = "Nguyễn \x00 😀".encode() * 1000
-    assert await transport.post(f"{server.url}/echo", sent, {"authorization": "Bearer t", "x-a": "1"}, SECONDS, CAP) == sent
+    assert (
+        await transport.post(f"{server.url}/echo", sent, {"authorization": "Bearer t", "x-a": "1"}, SECONDS, CAP)
+        == sent
+    )
     head = server.requests[0][0].lower()
     assert head.startswith(b"post /echo ") and b"authorization: bearer t" in head and b"x-a: 1" in head
     assert await transport.post(f"{server.url}/chunked", b"", {}, SECONDS, CAP) == b"abcde"
@@ -48,7 +51,9 @@ async def test_a_body_and_headers_arrive_and_the_answer_comes_back(transport: Tr
 
 
 @pytest.mark.anyio
-async def test_no_compressed_answer_is_asked_for_and_none_is_unpacked(transport: Transport, server: Misbehaving) -> None:
+async def test_no_compressed_answer_is_asked_for_and_none_is_unpacked(
+    transport: Transport, server: Misbehaving
+) -> None:
     assert await transport.post(f"{server.url}/gzip", b"", {}, SECONDS, CAP) == b"abc"
     asked = [line for line in server.requests[0][0].lower().split(b"\r\n") if line.startswith(b"accept-encoding:")]
     assert asked in ([], [b"accept-encoding: identity"])
@@ -56,7 +61,9 @@ async def test_no_compressed_answer_is_asked_for_and_none_is_unpacked(transport:
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("status", [201, 204, 400, 401, 403, 404, 500, 503])
-async def test_any_status_but_200_is_a_fault_that_names_it(transport: Transport, server: Misbehaving, status: int) -> None:
+async def test_any_status_but_200_is_a_fault_that_names_it(
+    transport: Transport, server: Misbehaving, status: int
+) -> None:
     assert await fault(transport, f"{server.url}/{status}") == (Fault.STATUS, status)
 
 
@@ -89,13 +96,17 @@ async def test_a_refused_connection_is_unreachable_at_once(transport: Transport)
 
 
 @pytest.mark.anyio
-async def test_a_body_of_exactly_the_cap_passes_and_one_byte_more_does_not(transport: Transport, server: Misbehaving) -> None:
+async def test_a_body_of_exactly_the_cap_passes_and_one_byte_more_does_not(
+    transport: Transport, server: Misbehaving
+) -> None:
     assert len(await transport.post(f"{server.url}/big", b"", {}, SECONDS, CAP)) == CAP
     assert await fault(transport, f"{server.url}/toobig") == (Fault.TOO_LARGE, None)
 
 
 @pytest.mark.anyio
-async def test_an_endless_body_is_cut_at_the_cap_and_the_server_sees_it(transport: Transport, server: Misbehaving) -> None:
+async def test_an_endless_body_is_cut_at_the_cap_and_the_server_sees_it(
+    transport: Transport, server: Misbehaving
+) -> None:
     start = time.monotonic()
     assert await fault(transport, f"{server.url}/endless") == (Fault.TOO_LARGE, None)
     assert time.monotonic() - start < 2
@@ -104,7 +115,9 @@ async def test_an_endless_body_is_cut_at_the_cap_and_the_server_sees_it(transpor
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("path", ["/hang", "/drip", "/slowhead"])
-async def test_what_is_too_slow_is_cut_on_time_and_the_server_sees_it(transport: Transport, server: Misbehaving, path: str) -> None:
+async def test_what_is_too_slow_is_cut_on_time_and_the_server_sees_it(
+    transport: Transport, server: Misbehaving, path: str
+) -> None:
     start = time.monotonic()
     assert await fault(transport, server.url + path, 0.3) == (Fault.TIMED_OUT, None)
     assert 0.25 < time.monotonic() - start < 1
@@ -143,7 +156,9 @@ async def test_parallel_answers_are_not_mixed_up(transport: Transport, server: M
 
 
 @pytest.mark.anyio
-async def test_a_node_that_failed_answers_again_over_the_same_transport(transport: Transport, server: Misbehaving) -> None:
+async def test_a_node_that_failed_answers_again_over_the_same_transport(
+    transport: Transport, server: Misbehaving
+) -> None:
     for path in ("half", "hang", "garbage"):
         await fault(transport, f"{server.url}/{path}", 0.2)
         assert await transport.post(f"{server.url}/echo", b"x", {}, SECONDS, CAP) == b"x"

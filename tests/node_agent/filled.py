@@ -34,7 +34,16 @@ FACILITY, OTHER_FACILITY = "01001", "01002"
 EVERYTHING = Allowed(None, 0, "", "~")
 NOW = datetime(2026, 3, 1, 2, 3, 4, tzinfo=UTC)
 NODE = plain.plain_schema(subgraph())
-DATES = (None, "2023", "2024", "2024-02", "2024-02-29", "2024-02-29T07:30+07:00", "2024-03-01T00:00:00.5+07:00", "2025-12-31")
+DATES = (
+    None,
+    "2023",
+    "2024",
+    "2024-02",
+    "2024-02-29",
+    "2024-02-29T07:30+07:00",
+    "2024-03-01T00:00:00.5+07:00",
+    "2025-12-31",
+)
 
 
 class HandMadeFeed:
@@ -93,12 +102,17 @@ class Filled:
         subjects = tuple(Subject(r, "GRANT", "g") for r in (refs if delegated is None else map(self.ref, delegated)))
         request = Request(query, {"r": representations(refs), **variables}, operation)
         delegation = new_delegation(
-            audience="n", body=b"", now=0, jti="j" * 22, purpose="TREAT", subjects=subjects, allowed=allowed, contract="1.0"
+            audience="n",
+            body=b"",
+            now=0,
+            jti="j" * 22,
+            purpose="TREAT",
+            subjects=subjects,
+            allowed=allowed,
+            contract="1.0",
         )
-        ledger = Ledger(self.reader, lambda: NOW.timestamp())
-        context = NodeContext(
-            delegation, request, self.executor.document(query), self.reader, SQLITE, ledger, seconds
-        )
+        ledger = Ledger(self.reader, NOW.timestamp)
+        context = NodeContext(delegation, request, self.executor.document(query), self.reader, SQLITE, ledger, seconds)
         return asyncio.run(self.executor.run(request, context))
 
     def body(self, query: str, *names: str, **options: Any) -> bytes:
@@ -114,7 +128,10 @@ class Filled:
     def naive(self, query: str, *names: str, allowed: Allowed = EVERYTHING, **variables: Any) -> Any:
         """`data` as the contract has it, from the units themselves."""
         rows = self._rows()
-        entities = [naive_patient(self.ref(n), self.people[n], [r for r in rows if r["name"] == n], rows, allowed) for n in names]
+        entities = [
+            naive_patient(self.ref(n), self.people[n], [r for r in rows if r["name"] == n], rows, allowed)
+            for n in names
+        ]
         root = {"_entities": lambda representations: entities}
         return plain.answer(NODE, query, root, {"r": representations([self.ref(n) for n in names]), **variables})
 

@@ -73,7 +73,16 @@ def test_a_patient_outside_the_delegation_is_refused_even_beside_one_inside(stor
 
 @pytest.mark.parametrize(
     "bad",
-    [{"__typename": "Encounter", "ref": "x"}, {"__typename": "Patient"}, {"__typename": "Patient", "ref": 5}, "x", [], {}, {"ref": "x"}, 1],
+    [
+        {"__typename": "Encounter", "ref": "x"},
+        {"__typename": "Patient"},
+        {"__typename": "Patient", "ref": 5},
+        "x",
+        [],
+        {},
+        {"ref": "x"},
+        1,
+    ],
     ids=str,
 )
 def test_a_representation_of_anything_else_is_refused(store: Filled, bad: Any) -> None:
@@ -102,7 +111,9 @@ def test_failed_items_count_only_for_the_patient_they_are_attributed_to(store: F
 
 @pytest.mark.anyio
 @pytest.mark.parametrize(
-    ("later", "lagging"), [(0, False), (86_399, False), (86_401, True), (21 * 86_400, True)], ids=["now", "in time", "late", "three weeks"]
+    ("later", "lagging"),
+    [(0, False), (86_399, False), (86_401, True), (21 * 86_400, True)],
+    ids=["now", "in time", "late", "three weeks"],
 )
 async def test_a_feed_silent_beyond_its_rhythm_is_lagging(store: Filled, later: int, lagging: bool) -> None:
     ledger = Ledger(store.reader, lambda: NOW.timestamp() + later)
@@ -157,7 +168,10 @@ def test_nothing_about_a_patient_reaches_a_log_or_standard_error(
         store.run(NAMES, "c")
         store.run(PAGE, "c", n=1, a=CANARY)
         store.run(PAGE, "c", n=1, d=CANARY)
-        store.run(f'query($r:[_Any!]!){{_entities(representations:[{{__typename:"Patient",ref:"{CANARY}"}}]){{__typename}}}}', "c")
+        store.run(
+            f'query($r:[_Any!]!){{_entities(representations:[{{__typename:"Patient",ref:"{CANARY}"}}]){{__typename}}}}',
+            "c",
+        )
         store.run("{" + CANARY + "}", "c")
         store.run(NAMES, "c", seconds=0)
     out = capsys.readouterr()

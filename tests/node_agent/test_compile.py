@@ -57,7 +57,9 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Any:
         if kind is not RecordKind.ENCOUNTER:
             b.records.append(make_record(rng, kind, f"stolen-{n}", "a-visit0"))
     stolen = ("a-visit0/o1", "stolen-2", "b-visit0/o1")
-    b.records.append(replace(make_record(rng, RecordKind.DIAGNOSTIC_REPORT, "both", "a-visit0"), links={"results": stolen}))
+    b.records.append(
+        replace(make_record(rng, RecordKind.DIAGNOSTIC_REPORT, "both", "a-visit0"), links={"results": stolen})
+    )
     labelled = make_person(4, FACILITY, "l")
     labelled.records = [
         replace(r, labels=frozenset({"TB"}) if n % 3 == 1 else frozenset()) for n, r in enumerate(labelled.records)
@@ -75,7 +77,9 @@ def empty() -> Person:
 @pytest.mark.parametrize("kind", RecordKind, ids=lambda k: k.value)
 def test_every_field_of_a_kind_is_byte_for_byte_what_the_contract_says(store: Filled, kind: RecordKind) -> None:
     fields = plain.full_selection(NODE, plain.type_of(kind), 2)
-    query = ask(f"{CONNECTION_FIELDS[kind]}(first:200){{__typename edges{{{EDGE} node{{{fields}}}}} pageInfo{{__typename hasNextPage}}}}")
+    query = ask(
+        f"{CONNECTION_FIELDS[kind]}(first:200){{__typename edges{{{EDGE} node{{{fields}}}}} pageInfo{{__typename hasNextPage}}}}"
+    )
     entities = same(store, query, "a", "b", "c", "labelled", "nobody")
     assert all(e[CONNECTION_FIELDS[kind]]["edges"] for e in entities[:4])
 
@@ -84,7 +88,9 @@ def test_the_timeline_renders_every_field_of_every_kind(store: Filled) -> None:
     branches = " ".join(
         f"...on {plain.type_of(k)}{{{' '.join(f'{k.value}{f}' for f in _aliased(k))}}}" for k in RecordKind
     )
-    entities = same(store, ask(f"timeline(first:200){{edges{{{EDGE} node{{__typename id encounterId {branches}}}}}}}"), "a", "c")
+    entities = same(
+        store, ask(f"timeline(first:200){{edges{{{EDGE} node{{__typename id encounterId {branches}}}}}}}"), "a", "c"
+    )
     assert {e["kind"] for e in entities[0]["timeline"]["edges"]} == {k.value for k in RecordKind}
 
 
@@ -149,7 +155,9 @@ def test_a_selection_of_two_hundred_aliased_fields_works(store: Filled) -> None:
 def test_the_deepest_lists_at_full_width_stay_within_the_databases_limits(store: Filled) -> None:
     wide = " ".join(f"w{i}: conclusion" for i in range(50))
     deep = plain.full_selection(NODE, "Observation", 1)
-    query = ask(f"timeline(first:50){{edges{{node{{...on Encounter{{diagnosticReports{{{wide} results{{{deep}}}}}}} id}}}}}}")
+    query = ask(
+        f"timeline(first:50){{edges{{node{{...on Encounter{{diagnosticReports{{{wide} results{{{deep}}}}}}} id}}}}}}"
+    )
     same(store, query, "a", "b")
 
 
@@ -157,7 +165,9 @@ def test_an_object_whose_parts_are_all_null_is_null(tmp_path: Any) -> None:
     nothing = {"start": None, "end": None}
     body = plain.make_body(NODE, "Encounter", random.Random(1), 0.0)
     body |= {"period": nothing, "outcome": {"system": None, "code": None, "display": None, "asSent": None}}
-    person = Person(ParsedPatient(FACILITY, "n", (), "Tên"), [ParsedRecord(RecordKind.ENCOUNTER, "e", "X", body, "2024")])
+    person = Person(
+        ParsedPatient(FACILITY, "n", (), "Tên"), [ParsedRecord(RecordKind.ENCOUNTER, "e", "X", body, "2024")]
+    )
     filled = fill(tmp_path, {"n": person})
     data = filled.run(ask("encounters{edges{node{period{start end} outcome{code}}}}"), "n").data
     node = msgspec.json.decode(msgspec.json.encode(data))["_entities"][0]["encounters"]["edges"][0]["node"]
@@ -222,13 +232,18 @@ def test_labelled_records_are_gone_from_lists_links_counts_and_relations(store: 
     hidden = {r["id"] for r in store._rows() if r["name"] == "labelled" and r["labels"]}
     assert len(hidden) > 10
     everything = " ".join(
-        f"{f}(first:200){{edges{{id node{{{plain.full_selection(NODE, plain.type_of(k), 2)}}}}}}}" for k, f in CONNECTION_FIELDS.items()
+        f"{f}(first:200){{edges{{id node{{{plain.full_selection(NODE, plain.type_of(k), 2)}}}}}}}"
+        for k, f in CONNECTION_FIELDS.items()
     )
-    text = store.body(ask(everything + " timeline(first:200){edges{id}}"), "labelled", allowed=ALLOWED["no labels"]).decode()
+    text = store.body(
+        ask(everything + " timeline(first:200){edges{id}}"), "labelled", allowed=ALLOWED["no labels"]
+    ).decode()
     assert not [h for h in hidden if f'"id":"{h}"' in text]
 
 
-partial = st.sampled_from([None, "", "2023", "2024", "2024-02", "2024-02-29", "2024-02-29T07:30+07:00", "2024-03", "2025"]).map(lambda d: d or None)
+partial = st.sampled_from(
+    [None, "", "2023", "2024", "2024-02", "2024-02-29", "2024-02-29T07:30+07:00", "2024-03", "2025"]
+).map(lambda d: d or None)
 filters = st.fixed_dictionaries(
     {},
     optional={
@@ -260,7 +275,10 @@ def test_filters_find_what_the_contract_says(
 def test_the_prefix_of_a_code_finds_its_subcodes_and_only_them(store: Filled) -> None:
     query = ask("timeline(first:200,filter:{code:$c}){edges{id}}", ",$c:String")
     rows = {r["id"]: codes_of(r["body"]) for r in store._rows() if r["name"] == "a"}
-    found = {c: {e["id"] for e in same(store, query, "a", c=c)[0]["timeline"]["edges"]} for c in ("E11", "E11.9", "e119", "Q")}
+    found = {
+        c: {e["id"] for e in same(store, query, "a", c=c)[0]["timeline"]["edges"]}
+        for c in ("E11", "E11.9", "e119", "Q")
+    }
     assert found["E11"] == {i for i, codes in rows.items() if any(c.startswith("E11") for c in codes)}
     assert found["E11.9"] == found["e119"] == {i for i, codes in rows.items() if "E119" in codes} < found["E11"]
     assert found["Q"] == set()
@@ -268,8 +286,12 @@ def test_the_prefix_of_a_code_finds_its_subcodes_and_only_them(store: Filled) ->
 
 @relaxed
 @given(field=st.sampled_from(FIELDS), size=st.integers(1, 60), who=st.sampled_from(["a", "b", "labelled"]))
-def test_a_walk_page_by_page_sees_every_row_once_and_undated_rows_last(store: Filled, field: str, size: int, who: str) -> None:
-    query = ask(f"{field}(first:$n,after:$a){{edges{{sortKey facility id}} pageInfo{{hasNextPage}}}}", ",$n:Int!,$a:String")
+def test_a_walk_page_by_page_sees_every_row_once_and_undated_rows_last(
+    store: Filled, field: str, size: int, who: str
+) -> None:
+    query = ask(
+        f"{field}(first:$n,after:$a){{edges{{sortKey facility id}} pageInfo{{hasNextPage}}}}", ",$n:Int!,$a:String"
+    )
     seen: list[Json] = []
     after, more = None, True
     while more:
@@ -278,7 +300,11 @@ def test_a_walk_page_by_page_sees_every_row_once_and_undated_rows_last(store: Fi
         more = page["pageInfo"]["hasNextPage"]
         assert len(page["edges"]) == size or not more
         after = "{sortKey}|{facility}|{id}".format(**seen[-1]) if seen else None
-    whole = [r for r in store._rows() if r["name"] == who and (field == "timeline" or CONNECTION_FIELDS[RecordKind(r["kind"])] == field)]
+    whole = [
+        r
+        for r in store._rows()
+        if r["name"] == who and (field == "timeline" or CONNECTION_FIELDS[RecordKind(r["kind"])] == field)
+    ]
     assert sorted(e["id"] for e in seen) == sorted(r["id"] for r in whole)
     keys = [(e["sortKey"], e["facility"], e["id"]) for e in seen]
     assert keys == sorted(keys, reverse=True)

@@ -34,7 +34,10 @@ def reader(tmp_path: Path) -> Iterator[SqliteReader]:
 
 @pytest.mark.anyio
 async def test_rows_come_by_named_parameters(reader: SqliteReader) -> None:
-    assert await reader.fetch_all("SELECT a FROM t WHERE a>=:a ORDER BY a", {"a": "x", "unused": 1}, 5) == [("x",), ("y",)]
+    assert await reader.fetch_all("SELECT a FROM t WHERE a>=:a ORDER BY a", {"a": "x", "unused": 1}, 5) == [
+        ("x",),
+        ("y",),
+    ]
     assert await reader.fetch_one("SELECT a FROM t WHERE a=:a", {"a": "y"}, 5) == ("y",)
     assert await reader.fetch_one("SELECT a FROM t WHERE a=:a", {"a": "z"}, 5) is None
 

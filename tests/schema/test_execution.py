@@ -101,7 +101,9 @@ class Mutation:
 SCHEMA = strawberry.Schema(Query, Mutation, config=schema_config())
 
 
-def run(query: str, operation: str | None = None, *, executor: Executor | None = None, get: bool = False, **variables: Any) -> Result:
+def run(
+    query: str, operation: str | None = None, *, executor: Executor | None = None, get: bool = False, **variables: Any
+) -> Result:
     made = executor or Executor(SCHEMA)
     return asyncio.run(made.run(Request(query, variables or None, operation), None, queries_only=get))
 
@@ -118,8 +120,13 @@ def code(result: Result) -> str:
 
 
 def test_a_completed_value_is_taken_as_it_is_under_every_alias() -> None:
-    found = data("query($l: String = \"d\") { done { n } again: done(label: $l) { x n } doneLater { n } nothing { n } }")
-    assert found == {"done": {**DONE, "label": ""}, "again": {**DONE, "label": "d"}, "doneLater": {"later": True}, "nothing": None}
+    found = data('query($l: String = "d") { done { n } again: done(label: $l) { x n } doneLater { n } nothing { n } }')
+    assert found == {
+        "done": {**DONE, "label": ""},
+        "again": {**DONE, "label": "d"},
+        "doneLater": {"later": True},
+        "nothing": None,
+    }
 
 
 def test_a_completed_value_skips_every_check_null_included() -> None:
@@ -179,7 +186,18 @@ def test_a_subscription_is_refused() -> None:
     assert code(run("subscription { ticks }", executor=executor)) == "SUBSCRIPTION_UNSUPPORTED"
 
 
-@pytest.mark.parametrize("text", ["", "{", "{ a(", "query Q {", "{ thing { name } } garbage", "\x00", "{ a: \"\ud800\" }".encode("utf-16", "surrogatepass").decode("utf-16", "replace")])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{",
+        "{ a(",
+        "query Q {",
+        "{ thing { name } } garbage",
+        "\x00",
+        '{ a: "\ud800" }'.encode("utf-16", "surrogatepass").decode("utf-16", "replace"),
+    ],
+)
 def test_what_is_not_graphql_is_a_request_error(text: str) -> None:
     result = run(text)
     assert code(result) == "GRAPHQL_PARSE_FAILED" and result.request_error and result.data is None
@@ -199,14 +217,39 @@ def test_depth_is_counted_in_fields_through_fragments_of_every_kind() -> None:
     assert run("{ thing { done { n } } }", executor=small).errors == []
     too_deep = "{ thing { done { n { a } } } }"
     assert code(run(too_deep, executor=small)) == "GRAPHQL_TOO_DEEP"
-    assert code(run("{ ...A } fragment A on Query { thing { ...B } } fragment B on Thing { ... { done { n { a } } } }", executor=small)) == "GRAPHQL_TOO_DEEP"
-    assert code(run("{ thing { name } } query X { ...A } fragment A on Query { thing { done { n { a } } } }", "X", executor=small)) == "GRAPHQL_TOO_DEEP"
+    assert (
+        code(
+            run(
+                "{ ...A } fragment A on Query { thing { ...B } } fragment B on Thing { ... { done { n { a } } } }",
+                executor=small,
+            )
+        )
+        == "GRAPHQL_TOO_DEEP"
+    )
+    assert (
+        code(
+            run(
+                "{ thing { name } } query X { ...A } fragment A on Query { thing { done { n { a } } } }",
+                "X",
+                executor=small,
+            )
+        )
+        == "GRAPHQL_TOO_DEEP"
+    )
     unused = "{ thing { name } } fragment A on Query { thing { done { n { a } } } }"
     assert code(run(unused, executor=small)) == "GRAPHQL_TOO_DEEP"
     assert code(run(nested(21))) == "GRAPHQL_TOO_DEEP"
 
 
-@pytest.mark.parametrize("text", [nested(400), "{" + "...{" * 2_000 + "a" + "}" * 2_001, "{ take(given: " + "{a:" * 1_000 + "1" + "}" * 1_000 + ") }", "query($a:" + "[" * 2_000 + "Int" + "]" * 2_000 + ") { nothing { n } }"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        nested(400),
+        "{" + "...{" * 2_000 + "a" + "}" * 2_001,
+        "{ take(given: " + "{a:" * 1_000 + "1" + "}" * 1_000 + ") }",
+        "query($a:" + "[" * 2_000 + "Int" + "]" * 2_000 + ") { nothing { n } }",
+    ],
+)
 def test_nesting_without_end_is_refused_and_never_an_exception(text: str) -> None:
     assert code(run(text)) in ("GRAPHQL_TOO_DEEP", "GRAPHQL_PARSE_FAILED")
 
@@ -298,7 +341,9 @@ def test_documents_are_forgotten_by_their_size_not_only_their_number() -> None:
 
 
 def test_variables_are_raw_with_the_operations_defaults() -> None:
-    document = Executor(SCHEMA).document('query A($t: String = "d", $n: Int) { take(text: $t, number: $n) } query B { nothing { n } }')
+    document = Executor(SCHEMA).document(
+        'query A($t: String = "d", $n: Int) { take(text: $t, number: $n) } query B { nothing { n } }'
+    )
     assert document.variables(Request("", {"n": 5, "more": 1}, "A")) == {"t": "d", "n": 5, "more": 1}
     assert document.variables(Request("", {"t": None}, "A")) == {"t": None}
     assert document.variables(Request("", {"n": 5}, "B")) == {}

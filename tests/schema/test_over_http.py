@@ -31,21 +31,53 @@ def refusal(work: Any, *arguments: Any) -> tuple[int, str]:
     return caught.value.status, caught.value.code
 
 
-@pytest.mark.parametrize("kind", ["application/json", "Application/JSON", "application/json; charset=utf-8", 'application/json;charset="UTF-8"', " application/json "])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "application/json",
+        "Application/JSON",
+        "application/json; charset=utf-8",
+        'application/json;charset="UTF-8"',
+        " application/json ",
+    ],
+)
 def test_a_json_body_becomes_a_request(kind: str) -> None:
     body = b'{"query":"{a}","variables":{"x":[1]},"operationName":"A","extensions":{"e":1},"unknown":null}'
     assert read_post(kind, body) == Request("{a}", {"x": [1]}, "A")
     assert read_post(kind, b'{"query":"{a}","variables":null,"operationName":null}') == Request("{a}", None, None)
 
 
-@pytest.mark.parametrize("kind", [None, "", "text/plain", "application/graphql", "multipart/form-data", "application/json; charset=utf-16", "application/x-www-form-urlencoded", "application/jsonx"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        None,
+        "",
+        "text/plain",
+        "application/graphql",
+        "multipart/form-data",
+        "application/json; charset=utf-16",
+        "application/x-www-form-urlencoded",
+        "application/jsonx",
+    ],
+)
 def test_another_media_type_is_415(kind: str | None) -> None:
     assert refusal(read_post, kind, b'{"query":"{a}"}') == (415, "UNSUPPORTED_MEDIA_TYPE")
 
 
 @pytest.mark.parametrize(
     "body",
-    [b"[]", b"null", b'"x"', b"{}", b'{"query":1}', b'{"query":null}', b'{"query":"a","variables":[]}', b'{"query":"a","variables":"x"}', b'{"query":"a","operationName":1}', b'[{"query":"{a}"}]'],
+    [
+        b"[]",
+        b"null",
+        b'"x"',
+        b"{}",
+        b'{"query":1}',
+        b'{"query":null}',
+        b'{"query":"a","variables":[]}',
+        b'{"query":"a","variables":"x"}',
+        b'{"query":"a","operationName":1}',
+        b'[{"query":"{a}"}]',
+    ],
 )
 def test_json_that_is_no_request_is_400(body: bytes) -> None:
     assert refusal(read_post, JSON, body) == (400, "BAD_REQUEST")
@@ -53,7 +85,15 @@ def test_json_that_is_no_request_is_400(body: bytes) -> None:
 
 @pytest.mark.parametrize(
     "body",
-    [b"", b"{", b'{"query":"\xff"}', b'{"query":"\\ud800"}', b"\xef\xbb\xbf{}", b'{"query":"a","variables":' + b'{"a":' * 100_000, f'{{"query":"{CANARY}'.encode()],
+    [
+        b"",
+        b"{",
+        b'{"query":"\xff"}',
+        b'{"query":"\\ud800"}',
+        b"\xef\xbb\xbf{}",
+        b'{"query":"a","variables":' + b'{"a":' * 100_000,
+        f'{{"query":"{CANARY}'.encode(),
+    ],
     ids=["empty", "cut", "not utf-8", "lone surrogate", "bom", "nested", "cut value"],
 )
 def test_what_is_not_json_is_400(body: bytes) -> None:
@@ -135,7 +175,10 @@ def test_statuses_follow_the_specification() -> None:
 
 def test_data_is_absent_only_for_request_errors_and_errors_only_when_there_are_some() -> None:
     error = {"message": "m"}
-    read = [msgspec.json.decode(answer(r, JSON).body) for r in (Result(None, [error], True), Result(None, [error]), Result({"a": 1}, []))]
+    read = [
+        msgspec.json.decode(answer(r, JSON).body)
+        for r in (Result(None, [error], True), Result(None, [error]), Result({"a": 1}, []))
+    ]
     assert read == [{"errors": [error]}, {"data": None, "errors": [error]}, {"data": {"a": 1}}]
     extended = answer(Result({}, [], extensions={"coverage": 1}), JSON)
     assert msgspec.json.decode(extended.body) == {"data": {}, "extensions": {"coverage": 1}}
@@ -144,7 +187,9 @@ def test_data_is_absent_only_for_request_errors_and_errors_only_when_there_are_s
 
 def test_finished_bytes_are_copied_as_they_are() -> None:
     raw = msgspec.Raw(b'{ "x" : 1.50 }')
-    assert answer(Result({"a": raw, "b": [raw]}, []), JSON).body == b'{"data":{"a":{ "x" : 1.50 },"b":[{ "x" : 1.50 }]}}'
+    assert (
+        answer(Result({"a": raw, "b": [raw]}, []), JSON).body == b'{"data":{"a":{ "x" : 1.50 },"b":[{ "x" : 1.50 }]}}'
+    )
 
 
 def test_a_refusal_has_the_shape_of_a_graphql_error() -> None:

@@ -64,7 +64,11 @@ def test_a_spread_left_out_does_not_hide_the_same_spread_asked_later() -> None:
 
 
 def test_fragments_that_spread_each_other_twice_are_walked_once() -> None:
-    text = "{f{...F0}}" + "".join(f"fragment F{i} on T{{...F{i + 1} ...F{i + 1}}}" for i in range(60)) + "fragment F60 on T{a}"
+    text = (
+        "{f{...F0}}"
+        + "".join(f"fragment F{i} on T{{...F{i + 1} ...F{i + 1}}}" for i in range(60))
+        + "fragment F60 on T{a}"
+    )
     start = time.perf_counter()
     assert keys(text) == ["a"]
     assert time.perf_counter() - start < 1
@@ -105,8 +109,10 @@ def test_a_constant_is_not_worked_out_again_and_variables_never_stick() -> None:
 
 
 json_values = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**31), 2**31 - 1) | st.text("ab\"\\\n é😀", max_size=8),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.from_regex("[a-z]{1,4}", fullmatch=True), inner, max_size=3),
+    st.none() | st.booleans() | st.integers(-(2**31), 2**31 - 1) | st.text('ab"\\\n é😀', max_size=8),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.from_regex("[a-z]{1,4}", fullmatch=True), inner, max_size=3)
+    ),
     max_leaves=8,
 )
 
@@ -119,7 +125,11 @@ def literal(value: Any) -> str:
     if isinstance(value, str):
         escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
         return f'"{escaped}"'
-    return {None: "null", True: "true", False: "false"}[value] if value in (None, True, False) and not isinstance(value, int | float) or isinstance(value, bool) else str(value)
+    return (
+        {None: "null", True: "true", False: "false"}[value]
+        if (value in (None, True, False) and not isinstance(value, int | float)) or isinstance(value, bool)
+        else str(value)
+    )
 
 
 @given(json_values)

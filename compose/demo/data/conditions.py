@@ -64,7 +64,7 @@ B20 | Bệnh nhiễm HIV dẫn đến bệnh nhiễm trùng và ký sinh trùng 
 Z21 | Tình trạng nhiễm HIV không triệu chứng | Tái khám, lĩnh thuốc ARV | tld | viral_load | | 20-60 | | s | K11
 A15.0 | Lao phổi, xác nhận bằng soi đờm có hoặc không có nuôi cấy | Ho kéo dài, sốt về chiều | rhze | afb xpert chest_bad | | 20-75 | | s | K01
 F20.0 | Tâm thần phân liệt thể hoang tưởng | Ảo thanh, mất ngủ | olanzapin haloperidol | blood | | 18-60 | | s | K12
-"""  # noqa: E501
+"""
 EXTRA_TEXT = {"D63.8": "Thiếu máu trong các bệnh mạn tính khác được phân loại nơi khác"}
 
 

@@ -74,7 +74,7 @@ rhze | 40.306+40.300+40.309+40.302 | Turbezid | 150mg + 75mg + 400mg | Viên | 1
 tld | 40.265+40.261+40.258 | Acriptega | 50mg + 300mg + 300mg | Viên | 1.01 | Viên nén | 1 | 1 | 3874 | J05AR27
 efavirenz | 40.264+40.261+40.258 | TLE 400 | 400mg + 300mg + 300mg | Viên | 1.01 | Viên nén | 1 | 1 | 3910 | J05AR11
 cotrimoxazol | 40.243+40.242 | Cotrimoxazol 960 | 800mg + 160mg | Viên | 1.01 | Viên nén | 1 | 1 | 680 | J01EE01
-"""  # noqa: E501
+"""
 
 
 def _parse(row: str, place: int) -> Drug:

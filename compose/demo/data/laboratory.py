@@ -71,7 +71,7 @@ afb | | AFB trực tiếp nhuộm Ziehl-Neelsen | | | 11545-1 | 0 | 0 | 0 | Âm 
 xpert | | Mycobacterium tuberculosis GeneXpert | | | 38379-4 | 0 | 0 | 0 | MTB phát hiện trung bình, không kháng RIF
 vl | 2240127 | HIV đo tải lượng hệ thống tự động | bản sao/mL | {copies}/mL | 20447-9 | 22 | 180 | 0 | <20
 cd4 | | Số lượng tế bào T-CD4 | tế bào/mm³ | {cells}/uL | 24467-3 | 180 | 760 | 0 |
-"""  # noqa: E501
+"""
 
 
 def _index(row: str) -> tuple[str, Index]:

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 
 from node_agent.feeds.bhyt import codes
 from node_agent.feeds.bhyt.documents import (
-    REPRODUCTIVE,
     PREGNANCY_ENDED,
+    REPRODUCTIVE,
     document_body,
     filled,
     sections_of,

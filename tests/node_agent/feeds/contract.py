@@ -14,8 +14,9 @@ from strawberry.types.enum import StrawberryEnumDefinition
 from strawberry.types.field import StrawberryField
 
 from node_agent.records import ParsedFile, ParsedRecord
-from schema.clinical import RECORD_TYPES, Record
+from schema.clinical import RECORD_TYPES
 from schema.elements import Diagnosis
+from schema.record import Record
 from schema.scalars import DECIMAL, PARTIAL_DATE, Decimal, PartialDate
 
 NAMES = NameConverter(auto_camel_case=True)
