@@ -23,7 +23,6 @@ from graphql import (
 
 from schema.clinical import RECORD_TYPES
 from schema.elements import RecordKind
-from schema.record import Record
 
 Json = dict[str, Any]
 RECORD_NAMES = frozenset(t.__name__ for t in RECORD_TYPES.values())
@@ -147,5 +146,5 @@ def full_selection(schema: GraphQLSchema, type_name: str, depth: int = 3) -> str
 
 def type_of(kind: RecordKind) -> str:
     """'ENCOUNTER' -> 'Encounter'."""
-    record: type[Record] = RECORD_TYPES[kind]
+    record: type = RECORD_TYPES[kind]
     return record.__name__

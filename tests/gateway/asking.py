@@ -26,7 +26,7 @@ from schema.execution import Document, Executor, Request
 from schema.identity import IdentifierKind
 from schema.selection import Scope
 from tests import plain
-from tests.node_agent.filled import EVERYTHING, NODE, Person, codes_of, naive_patient
+from tests.node_agent.naive import EVERYTHING, NODE, codes_of, naive_patient
 from tests.plain import Json
 
 EXECUTOR = Executor(city_schema())
@@ -136,8 +136,8 @@ def make_row(
 
 def node_patient(facility: str, rows: list[Json]) -> Json:
     """A node's Patient over these rows."""
-    person = Person(ParsedPatient(facility, "p", (), f"Tên ở {facility}", "1980-03-05", "FEMALE"))
-    return naive_patient(f"ref-{facility}", person, rows, rows, EVERYTHING)
+    patient = ParsedPatient(facility, "p", (), f"Tên ở {facility}", "1980-03-05", "FEMALE")
+    return naive_patient(f"ref-{facility}", patient, rows, EVERYTHING)
 
 
 def node_answer(

@@ -1,82 +1,30 @@
-"""The ledger: one line a facility, never better than the worst that is known, and no 'none' that nobody stated."""
+"""The ledger, case by case: one line a facility, never better than the worst that is known."""
 
 from __future__ import annotations
 
-import random
 from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from gateway.advice import ADVICE
-from gateway.answer import ALLERGIES, allergy_status
-from gateway.coverage import SOUND, Assessment, Line, as_value, assess, statement_status
-from gateway.plan import NodeRequest, QueryPlan, Target, plan_query
+from gateway.answer import ALLERGIES
+from gateway.coverage import Assessment, as_value, statement_status
 from gateway.registry import City
-from gateway.scatter import NodeResult
 from schema.coverage import Completeness, Outcome, StatementStatus
 from schema.elements import Feed, RecordKind
 from tests.gateway.asking import (
     FRESH,
-    NOW,
     Question,
-    choice,
     city,
     compiled,
     located,
-    make_row,
-    node_answer,
-    node_patient,
     question,
     state,
 )
-from tests.plain import Json
+from tests.gateway.ledgers import ASKED, PLAIN, answered, entity, failing, ledger, planned, rows
 
-ASKED = compiled(
-    question(
-        "allergyStatus medicationStatus encounters(first: 2) { edges { node { id } } } timeline(first: 4) { edges { node { id } } }"
-    )
-)
-PLAIN = compiled(question("encounters { edges { node { id } } }"))
-TIME = "2024-01-01T00:00:00.000000"
 FAILED = [o for o in Outcome if o not in (Outcome.ANSWERED, Outcome.EMPTY, Outcome.NOT_HELD)]
-relaxed = settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
-
-
-def entity(asked: Question, facility: str, rows: list[Json], failed: int = 0, lagging: bool = False) -> Any:
-    patient = node_patient(facility, rows)
-    patient["ledger"] = {**patient["ledger"], "failedItems": failed, "lagging": lagging, "feedLagSeconds": 5}
-    sizes = tuple(c.first(asked.raw) for c in asked.subquery.connections)
-    decoded = asked.subquery.decoder.decode(node_answer(asked, sizes, patient))
-    return decoded.data._entities[0]
-
-
-def answered(to: NodeRequest, *entities: Any) -> NodeResult:
-    return NodeResult(to, Outcome.ANSWERED, None, 7, entities)
-
-
-def failing(to: NodeRequest, outcome: Outcome) -> NodeResult:
-    return NodeResult(to, outcome, "WHY", 9)
-
-
-def rows(facility: str, *kinds: RecordKind) -> list[Json]:
-    return [make_row(random.Random(n), facility, n, kind, TIME) for n, kind in enumerate(kinds)]
-
-
-def ledger(asked: Question, of: City, results: list[NodeResult], plan: QueryPlan) -> Assessment:
-    return assess(plan, results, of, asked.subquery, NOW, FRESH)
-
-
-def planned(
-    asked: Question,
-    of: City,
-    *kept: Any,
-    withheld: tuple[str, ...] = (),
-    permitted: frozenset[RecordKind] | None = None,
-) -> QueryPlan:
-    return plan_query(asked.subquery, asked.raw, choice(*kept, withheld=withheld), of, permitted)
 
 
 def simple(of: City, *, asked: Question = PLAIN, found: int = 1, **options: Any) -> Assessment:
@@ -239,155 +187,3 @@ def test_the_ledger_shows_a_facility_that_is_behind_once_even_if_it_is_located()
     ]
     assert (value["registered"], value["connected"], value["current"], value["located"]) == (2, 1, 0, 1)
     assert msgspec.json.encode(value)
-
-
-# ---- over random cities --------------------------------------------------------------------------------------------
-
-facility_states = st.builds(
-    dict,
-    age=st.sampled_from([None, 0.0, FRESH - 1, FRESH + 1]), connected=st.booleans(), lagging=st.sampled_from([False, False, True]),
-    feeds=st.sampled_from([(Feed.FHIR,), (Feed.BHYT_XML,), ()]),
-)  # fmt: skip
-outcomes = st.sampled_from([Outcome.ANSWERED] * 6 + list(Outcome))
-ALLERGY = RecordKind.ALLERGY_INTOLERANCE
-
-
-@st.composite
-def assessed(draw: Any) -> tuple[City, QueryPlan, list[NodeResult], Assessment, list[Any]]:
-    """A random city, plan and results, with the ledger that comes of them."""
-    codes = sorted(draw(st.sets(st.sampled_from("ABCDE"), max_size=5)))
-    of = city(
-        *(state(c, **draw(facility_states)) for c in codes),
-        without=tuple(c for c in codes if draw(st.integers(0, 9)) == 0),
-    )
-    kept = draw(st.lists(st.sampled_from(codes), max_size=5)) if codes else []
-    withheld = tuple(draw(st.lists(st.sampled_from(codes), max_size=1))) if codes else ()
-    permitted = draw(
-        st.sampled_from([None, None, frozenset({RecordKind.ENCOUNTER}), frozenset({ALLERGY, RecordKind.PRESCRIPTION})])
-    )
-    kept_rows = [located(c, f"ref-{n}") for n, c in enumerate(kept)]
-    plan = plan_query(ASKED.subquery, {}, choice(*kept_rows, withheld=withheld), of, permitted)
-    results, entities = [], []
-    for to in plan.requests:
-        outcome = draw(outcomes)
-        if outcome is not Outcome.ANSWERED:
-            results.append(NodeResult(to, outcome, "WHY", 1))
-            continue
-        mine = [draw(entities_of(t)) for t in to.targets]
-        entities += mine
-        results.append(answered(to, *mine))
-    return of, plan, results, ledger(ASKED, of, results, plan), entities
-
-
-@st.composite
-def entities_of(draw: Any, target: Target) -> Any:
-    kinds = draw(st.lists(st.sampled_from([RecordKind.ENCOUNTER, ALLERGY, RecordKind.PRESCRIPTION]), max_size=3))
-    found = rows(target.facility, *kinds)
-    for row in found:
-        if row["kind"] == ALLERGY.value:
-            row["body"] |= {
-                "statedNone": draw(st.booleans()),
-                "verificationStatus": draw(st.sampled_from([None, "confirmed", "refuted"])),
-            }
-            row["body"]["code"] = {**row["body"]["code"], "code": draw(st.sampled_from(["716186003", "91936005"]))}
-    return entity(
-        ASKED,
-        target.facility,
-        found,
-        draw(st.sampled_from([0, 0, 0, 2])),
-        draw(st.sampled_from([False, False, False, True])),
-    )
-
-
-@relaxed
-@given(assessed())
-def test_every_located_facility_has_exactly_one_line(made: Any) -> None:
-    of, plan, results, ledger_, _ = made
-    expected = {s.facility for s in plan.skipped} | {t.facility for r in plan.requests for t in r.targets}
-    assert [line.facility for line in ledger_.located] == sorted(expected)
-    assert {b.facility for b in ledger_.behind} == {
-        c for c, s in of.facilities.items() if s.synced_at is None or (NOW - s.synced_at).total_seconds() > FRESH
-    }
-    shown = [x["facility"]["code"] for x in as_value(ledger_, of, [])["facilities"]]
-    assert len(shown) == len(set(shown)) and set(shown) == expected | {b.facility for b in ledger_.behind}
-    assert sum(line.records for line in ledger_.located) >= 0 and len(results) == len(plan.requests)
-
-
-@relaxed
-@given(assessed())
-def test_complete_is_said_only_when_nothing_is_known_to_be_missing(made: Any) -> None:
-    of, plan, results, ledger_, entities = made
-    missing = (
-        any(r.outcome not in SOUND for r in results)
-        or any(s.outcome not in SOUND for s in plan.skipped)
-        or any(e.ledger.failedItems or e.ledger.lagging for e in entities)
-    )
-    behind = any(
-        s.synced_at is None or (NOW - s.synced_at).total_seconds() > FRESH or (s.lagging and s.node_id)
-        for s in of.facilities.values()
-    )
-    nobody = not plan.requests and not plan.skipped
-    expected = (
-        Completeness.INCOMPLETE if missing else Completeness.UNCERTAIN if behind or nobody else Completeness.COMPLETE
-    )
-    assert ledger_.completeness is expected
-
-
-@relaxed
-@given(
-    assessed(),
-    st.booleans(),
-    st.sampled_from([ALLERGIES, frozenset({RecordKind.PRESCRIPTION, RecordKind.MEDICATION_ADMINISTRATION})]),
-)
-def test_nothing_is_said_to_be_absent_while_something_located_is_missing(
-    made: Any, stated: bool, kinds: frozenset[RecordKind]
-) -> None:
-    of, plan, _, ledger_, _ = made
-    status = statement_status(ledger_, kinds, False, stated)
-    assert statement_status(ledger_, kinds, True, stated) is StatementStatus.RECORDED
-    if ledger_.completeness is Completeness.INCOMPLETE or not ledger_.located or plan.not_permitted & kinds:
-        assert status is StatementStatus.UNKNOWN
-    if status is StatementStatus.STATED_NONE:
-        assert stated
-    if status is StatementStatus.NOT_RECORDED:
-        assert ledger_.completeness is Completeness.COMPLETE and not stated
-        held = [of.facilities[line.facility].feeds for line in ledger_.located]
-        assert kinds != ALLERGIES or Feed.BHYT_XML not in {f for feeds in held for f in feeds}
-
-
-@relaxed
-@given(assessed())
-def test_an_allergy_somebody_recorded_is_never_hidden_and_none_is_said_only_by_a_clinician(made: Any) -> None:
-    _, _, _, ledger_, entities = made
-    nodes = [edge.node for e in entities for edge in e.probe.edges]
-    real = [n for n in nodes if n.verificationStatus != "refuted"]
-    status = allergy_status(entities, ledger_)
-    assert (status is StatementStatus.RECORDED) is any(not n.statedNone for n in real)
-    if status is StatementStatus.STATED_NONE:
-        assert any(n.statedNone and n.code.code == "716186003" for n in real)
-
-
-def test_a_statement_of_none_stands_beside_a_hospital_that_cannot_hold_the_kind_but_not_beside_a_silent_one() -> None:
-    def with_lines(*lines: Line, completeness: Completeness = Completeness.COMPLETE) -> Assessment:
-        return Assessment(completeness, lines, (), 1, 1, 1)
-
-    def line(outcome: Outcome, facility_outcome: Outcome = Outcome.ANSWERED, failed: int = 0) -> Line:
-        return Line("A", facility_outcome, None, ((ALLERGY, outcome, None, 0),), failed)
-
-    held, cannot = line(Outcome.EMPTY), line(Outcome.NOT_HELD)
-    table: list[tuple[tuple[Line, ...], bool, StatementStatus]] = [
-        ((held,), True, StatementStatus.STATED_NONE),
-        ((held,), False, StatementStatus.NOT_RECORDED),
-        ((held, cannot), True, StatementStatus.STATED_NONE),
-        ((held, cannot), False, StatementStatus.UNKNOWN),
-        ((cannot,), False, StatementStatus.UNKNOWN),
-        ((held, line(Outcome.TIMED_OUT, Outcome.TIMED_OUT)), True, StatementStatus.UNKNOWN),
-        ((held, line(Outcome.LAGGING, Outcome.LAGGING)), True, StatementStatus.UNKNOWN),
-        ((line(Outcome.EMPTY, failed=1),), True, StatementStatus.UNKNOWN),
-        ((held, line(Outcome.NOT_ASKED, Outcome.NOT_ASKED)), True, StatementStatus.UNKNOWN),
-        ((), True, StatementStatus.UNKNOWN),
-    ]
-    for lines, stated, expected in table:
-        assert statement_status(with_lines(*lines), ALLERGIES, False, stated) is expected
-    uncertain = with_lines(held, completeness=Completeness.UNCERTAIN)
-    assert statement_status(uncertain, ALLERGIES, False, False) is StatementStatus.UNKNOWN

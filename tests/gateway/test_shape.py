@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from graphql import get_named_type
 
 from gateway.advice import LAW_HIDDEN, SUMMARY
 from gateway.coverage import as_value, assess
@@ -46,7 +47,7 @@ def test_every_field_of_the_ledger_fits_the_schema() -> None:
         for name, field in kind.fields.items():
             text = str(field.type)
             assert name in data and (data[name] is not None or not text.endswith("!")), name
-            inner = plain.get_named_type(field.type)
+            inner = get_named_type(field.type)
             for item in (
                 (data[name] if isinstance(data[name], list) else [data[name]]) if hasattr(inner, "fields") else []
             ):

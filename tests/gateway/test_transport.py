@@ -26,7 +26,7 @@ def server() -> Iterator[Misbehaving]:
 
 @pytest.fixture(params=TRANSPORTS)
 async def transport(request: pytest.FixtureRequest, anyio_backend: str) -> Any:
-    made = TRANSPORTS[request.param]()
+    made = TRANSPORTS[request.param](20)
     yield made
     await made.close()
 
@@ -167,7 +167,7 @@ async def test_a_node_that_failed_answers_again_over_the_same_transport(
 @pytest.mark.anyio
 @pytest.mark.parametrize("name", TRANSPORTS)
 async def test_one_nodes_full_pool_does_not_hold_up_another(name: str) -> None:
-    transport, slow, quick = TRANSPORTS[name](connections=2), Misbehaving(), Misbehaving()
+    transport, slow, quick = TRANSPORTS[name](2), Misbehaving(), Misbehaving()
     try:
         hanging = [asyncio.create_task(fault(transport, f"{slow.url}/hang", 0.6)) for _ in range(4)]
         await asyncio.sleep(0.1)
@@ -186,7 +186,7 @@ async def test_one_nodes_full_pool_does_not_hold_up_another(name: str) -> None:
 @pytest.mark.anyio
 @pytest.mark.parametrize("name", TRANSPORTS)
 async def test_closing_closes_every_idle_connection(name: str, server: Misbehaving) -> None:
-    transport = TRANSPORTS[name]()
+    transport = TRANSPORTS[name](20)
     await transport.post(f"{server.url}/echo", b"x", {}, SECONDS, CAP)
     assert server.open == 1
     await transport.close()

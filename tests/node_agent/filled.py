@@ -1,4 +1,4 @@
-"""A node's store filled through ingest with hand-made units, and what the contract says it must answer, worked out naively."""
+"""A node's store filled through ingest with hand-made units; its answers, and the naive ones to hold them against."""
 
 from __future__ import annotations
 
@@ -21,19 +21,24 @@ from node_agent.settings import Settings
 from node_agent.store.engine import open_store
 from node_agent.store.migrate import prepare
 from node_agent.store.reader import SqliteReader
-from schema.clinical import CONNECTION_FIELDS
 from schema.delegation import Allowed, Subject, new_delegation
 from schema.elements import Feed, RecordKind
 from schema.execution import Executor, Request, Result
 from schema.over_http import GRAPHQL_RESPONSE, answer
 from schema.scalars import sort_time
 from tests import plain
+from tests.node_agent.naive import (
+    EVERYTHING,
+    NODE,
+    codes_of,
+    naive_patient,
+    representations,
+)
 from tests.plain import Json
 
-FACILITY, OTHER_FACILITY = "01001", "01002"
-EVERYTHING = Allowed(None, 0, "", "~")
+FACILITY = "01001"
+OTHER_FACILITY = "01002"
 NOW = datetime(2026, 3, 1, 2, 3, 4, tzinfo=UTC)
-NODE = plain.plain_schema(subgraph())
 DATES = (
     None,
     "2023",
@@ -129,7 +134,7 @@ class Filled:
         """`data` as the contract has it, from the units themselves."""
         rows = self._rows()
         entities = [
-            naive_patient(self.ref(n), self.people[n], [r for r in rows if r["name"] == n], rows, allowed)
+            naive_patient(self.ref(n), self.people[n].patient, [r for r in rows if r["name"] == n], allowed)
             for n in names
         ]
         root = {"_entities": lambda representations: entities}
@@ -170,118 +175,6 @@ class Filled:
             "sort": sort_time(record.time), "facility": facility, "id": rid, "kind": record.kind.value,
             "encounter": encounter, "codes": sorted(codes_of(body)),
         }  # fmt: skip
-
-
-def representations(refs: list[str]) -> list[Json]:
-    return [{"__typename": "Patient", "ref": ref} for ref in refs]
-
-
-def codes_of(value: Any) -> set[str]:
-    """The codes in a body, as a code filter compares them."""
-    found: set[str] = set()
-    if isinstance(value, dict):
-        text = value.get("code") or value.get("asSent")
-        if value.get("__typename") == "Code" and text:
-            found.add("".join(c for c in text if c not in ".*† ").upper())
-        found = found.union(*map(codes_of, value.values()))
-    elif isinstance(value, list):
-        found = found.union(*map(codes_of, value))
-    return found
-
-
-def visible(row: Json, allowed: Allowed) -> bool:
-    return (
-        not row["labels"] & allowed.denied_labels
-        and (allowed.kinds is None or row["kind"] in allowed.kinds)
-        and allowed.period_low <= row["sort"] < allowed.period_high
-    )
-
-
-def matches(row: Json, given: Json) -> bool:
-    """Whether a row passes a RecordFilter or TimelineFilter, by the words of schema/filters.py."""
-    period = given.get("period") or {}
-    start, end = ((period.get(n) or "").removesuffix("+07:00") for n in ("from", "to"))
-    if start and not row["sort"] >= start + "0000-01-01T00:00:00.000000"[len(start) :]:
-        return False
-    if end and not row["sort"][: len(end)] <= end:
-        return False
-    code = "".join(c for c in given.get("code") or "" if c not in ".*† ").upper()
-    if code and not any(c.startswith(code) for c in row["codes"]):
-        return False
-    if given.get("facility") is not None and row["facility"] != given["facility"]:
-        return False
-    if given.get("encounter") is not None and given["encounter"] not in (row["encounter"], row["id"]):
-        return False
-    return given.get("kinds") is None or row["kind"] in given["kinds"]
-
-
-def naive_patient(ref: str, person: Person, mine: list[Json], rows: list[Json], allowed: Allowed) -> Json:
-    """The Patient of the contract as dicts."""
-    open_rows = [r for r in mine if visible(r, allowed)]
-
-    def connection(kind: RecordKind | None) -> Any:
-        name = "Timeline" if kind is None else plain.type_of(kind)
-
-        def page(first: int = 20, after: str | None = None, filter: Json | None = None) -> Json:  # noqa: A002
-            found = [r for r in open_rows if kind in (None, RecordKind(r["kind"])) and matches(r, filter or {})]
-            found.sort(key=position, reverse=True)
-            left = [r for r in found if after is None or position(r) < tuple(after.split("|"))]
-            edges = [edge(r, name) for r in left[:first]]
-            info = {"__typename": "PageInfo", "hasNextPage": len(left) > first}
-            return {"__typename": f"{name}Connection", "edges": edges, "pageInfo": info}
-
-        return page
-
-    def edge(row: Json, name: str) -> Json:
-        return {
-            "__typename": f"{name}Edge", "sortKey": row["sort"], "id": row["id"], "kind": row["kind"],
-            "facility": row["facility"], "key": row["key"], "contentHash": row["hash"], "subject": ref,
-            "node": record(row),
-        }  # fmt: skip
-
-    def record(row: Json) -> Json:
-        return {**row["body"], **{name: lambda n=name, r=row: related(r, n) for name in relations(row["kind"])}}
-
-    def related(row: Json, name: str) -> list[Json]:
-        if name == "results":
-            linked = [r for i in row["links"].get(name, []) for r in open_rows if r["id"] == i]
-            return [record(r) for r in linked]
-        kind = RELATIONS[name]
-        found = [r for r in open_rows if r["encounter"] == row["id"] and r["kind"] == kind.value]
-        found.sort(key=lambda r: (r["seq"], r["id"]))
-        return [diagnosis(r) if name == "diagnoses" else record(r) for r in found]
-
-    lists = {CONNECTION_FIELDS[k]: connection(k) for k in RecordKind}
-    known = person.patient
-    return {
-        "__typename": "Patient", "ref": ref, "name": known.name, "birthDate": known.birth_date,
-        "gender": known.gender, **lists, "timeline": connection(None),
-        "ledger": {"__typename": "NodeLedger", "facility": known.facility, "failedItems": 0, "lagging": False,
-                   "asOf": "2026-03-01T09:03:04+07:00", "feedLagSeconds": 0},
-    }  # fmt: skip
-
-
-RELATIONS = {
-    "diagnoses": RecordKind.CONDITION,
-    **{CONNECTION_FIELDS[k]: k for k in RecordKind if k is not RecordKind.ENCOUNTER},
-}
-
-
-def relations(kind: str) -> list[str]:
-    if kind == "DIAGNOSTIC_REPORT":
-        return ["results"]
-    names = NODE.type_map["Encounter"].fields  # type: ignore[union-attr]
-    return [n for n in RELATIONS if n in names] if kind == "ENCOUNTER" else []
-
-
-def diagnosis(row: Json) -> Json:
-    code = row["body"]["code"]
-    view = {n: code[n] for n in ("system", "code", "display", "asSent")}
-    return {"__typename": "Diagnosis", "id": row["id"], "role": row["body"]["role"], **view}
-
-
-def position(row: Json) -> tuple[str, str, str]:
-    return row["sort"], row["facility"], row["id"]
 
 
 def make_person(seed: int, facility: str, local_id: str, encounters: int = 3, schema: GraphQLSchema = NODE) -> Person:

@@ -16,7 +16,8 @@ from node_agent.answer import FIRST_PAGE, Ledger, bindings
 from node_agent.compile import Page, Statement
 from node_agent.records import FeedError, ParsedPatient
 from schema.delegation import Allowed
-from tests.node_agent.filled import EVERYTHING, FACILITY, NOW, OTHER_FACILITY, Filled, Person, fill, make_person
+from tests.node_agent.filled import FACILITY, NOW, OTHER_FACILITY, Filled, Person, fill, make_person
+from tests.node_agent.naive import EVERYTHING
 
 CANARY = "CANARY-001090123456"
 LEDGER = "query($r:[_Any!]!){_entities(representations:$r){...on Patient{ref ledger{facility failedItems asOf lagging feedLagSeconds}}}}"
@@ -59,7 +60,7 @@ def test_a_position_that_is_none_is_refused(store: Filled, after: str) -> None:
 def test_a_date_that_is_none_is_refused_before_anything_runs(store: Filled) -> None:
     assert store.refusal(PAGE, "a", n=1, d="2024-13") == "BAD_USER_INPUT"
     reader = {"first": lambda _: 1, "after": lambda _: None}
-    page = Page("c0_", "encounters", filter=lambda _: {"period": {"from": "12/2024"}}, **reader)  # type: ignore[arg-type]
+    page = Page("c0_", "encounters", filter=lambda _: {"period": {"from": "12/2024"}}, **reader)
     with pytest.raises(GraphQLError) as caught:
         bindings(Statement("", (page,), ()), {}, EVERYTHING)
     assert caught.value.extensions == {"code": "BAD_PERIOD"}

@@ -90,7 +90,7 @@ def text_of(moment: datetime, precision: str) -> str:
 def earliest(moment: datetime, precision: str) -> datetime:
     """The first moment that a date of this precision can mean."""
     start = {"year": {"month": 1, "day": 1, "hour": 0, "minute": 0, "second": 0}, "month": {"day": 1, "hour": 0, "minute": 0, "second": 0}, "day": {"hour": 0, "minute": 0, "second": 0}, "minute": {"second": 0}, "second": {}}  # fmt: skip
-    return moment if precision == "fraction" else moment.replace(**start[precision], microsecond=0)
+    return moment if precision == "fraction" else moment.replace(microsecond=0, **start[precision])  # type: ignore[arg-type]
 
 
 precisions = st.sampled_from(["year", "month", "day", "minute", "second", "fraction"])
