@@ -86,5 +86,6 @@ LAW_HIDDEN = text(
     "Categories closed by law, medicines included, are not shown, for every patient.",
 )
 BREAK_GLASS = text(
-    "Trong cấp cứu, pháp luật cho truy cập khẩn cấp có ghi vết.", "In an emergency the law allows traced emergency access."
+    "Trong cấp cứu, pháp luật cho truy cập khẩn cấp có ghi vết.",
+    "In an emergency the law allows traced emergency access.",
 )

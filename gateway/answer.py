@@ -59,9 +59,7 @@ class Asked:
     expires: int
 
 
-def write_answer(
-    prepared: Prepared, asked: Asked, results: tuple[NodeResult, ...], ledger: Assessment
-) -> bytes:
+def write_answer(prepared: Prepared, asked: Asked, results: tuple[NodeResult, ...], ledger: Assessment) -> bytes:
     """The JSON of a PatientAnswer."""
     shapes = dict(prepared.coverage)
     parts: list[bytes] = []
@@ -124,9 +122,7 @@ def _own(name: str, asked: Asked, entities: list[Any], ledger: Assessment) -> An
 
 def allergy_status(entities: list[Any], ledger: Assessment) -> StatementStatus:
     """From the allergy probe of every node that answered."""
-    said = [
-        edge.node for e in entities for edge in e.probe.edges if edge.node.verificationStatus not in UNTRUE
-    ]
+    said = [edge.node for e in entities for edge in e.probe.edges if edge.node.verificationStatus not in UNTRUE]
     recorded = any(not s.statedNone for s in said)
     return statement_status(ledger, ALLERGIES, recorded, any(s.statedNone and s.code.code in NO_ALLERGY for s in said))
 

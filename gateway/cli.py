@@ -99,9 +99,7 @@ def facility_add(code: str, name: str) -> None:
 
 @nodes.command("invite")
 def nodes_invite(
-    facility: Annotated[
-        list[str], typer.Option(help="MA_CSKCB; nhiều lần được. May be given several times.")
-    ],
+    facility: Annotated[list[str], typer.Option(help="MA_CSKCB; nhiều lần được. May be given several times.")],
 ) -> None:
     """In mã ghi danh dùng một lần. Prints a one-time code, which is shown only now."""
 
@@ -118,9 +116,7 @@ def nodes_list() -> None:
     async def work(store: Store, _settings: Settings) -> tuple[registry.City, dict[str, Any]]:
         async with store.reading() as connection:
             positions = await connection.execute(
-                select(NODE.c.id, NODE_POSITION.c.accepted).join(
-                    NODE_POSITION, NODE_POSITION.c.node == NODE.c.pk
-                )
+                select(NODE.c.id, NODE_POSITION.c.accepted).join(NODE_POSITION, NODE_POSITION.c.node == NODE.c.pk)
             )
             accepted = {row.id: row.accepted for row in positions}
         return await registry.read_city(store), accepted

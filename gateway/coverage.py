@@ -103,9 +103,7 @@ def _current(synced_at: datetime | None, now: datetime, fresh_seconds: float) ->
     return synced_at is not None and (now - synced_at).total_seconds() <= fresh_seconds
 
 
-def _line(
-    plan: QueryPlan, result: NodeResult, number: int, facility: str, city: City, subquery: SubQuery
-) -> Line:
+def _line(plan: QueryPlan, result: NodeResult, number: int, facility: str, city: City, subquery: SubQuery) -> Line:
     if result.outcome is not Outcome.ANSWERED:
         failed: KindLines = tuple((k, result.outcome, result.reason, 0) for k in plan.kinds)
         return Line(facility, result.outcome, result.reason, failed, took_ms=result.took_ms)
@@ -193,9 +191,7 @@ def _joined(lines: list[Line]) -> Line:
     kinds: dict[RecordKind, tuple[Outcome, str | None, int]] = {}
     for kind, outcome, reason, count in (k for line in lines for k in line.kinds):
         old = kinds.get(kind, (Outcome.EMPTY, None, 0))
-        bad = max(
-            ((outcome, reason), old[:2]), key=lambda o: _RANK[o[0]] if o[0] is not Outcome.EMPTY else -1
-        )
+        bad = max(((outcome, reason), old[:2]), key=lambda o: _RANK[o[0]] if o[0] is not Outcome.EMPTY else -1)
         kinds[kind] = (*bad, old[2] + count)
     return Line(
         worst.facility,

@@ -46,13 +46,9 @@ class Credentials:
         self._store, self._now = store, now
         # A request signed before this process began could have been seen by the one before it.
         self._began = now() - LEEWAY_SECONDS
-        self._seen: TTLCache[str, None] = TTLCache(
-            TOKENS_REMEMBERED, LIFE_SECONDS + 2 * LEEWAY_SECONDS, timer=now
-        )
+        self._seen: TTLCache[str, None] = TTLCache(TOKENS_REMEMBERED, LIFE_SECONDS + 2 * LEEWAY_SECONDS, timer=now)
 
-    async def authenticate(
-        self, authorization: str | None, node_id: str, path: str, body: bytes
-    ) -> Authentic:
+    async def authenticate(self, authorization: str | None, node_id: str, path: str, body: bytes) -> Authentic:
         """The node, when `authorization` is 'Bearer <JWS>' by its key for this path and body. Raises NodeRefused."""
         scheme, _, token = (authorization or "").partition(" ")
         if scheme.lower() != "bearer" or not token:
@@ -61,9 +57,7 @@ class Credentials:
             row = (await connection.execute(select(NODE).where(NODE.c.id == node_id))).first()
             if row is None:
                 raise NodeRefused("UNKNOWN_NODE")
-            served = await connection.execute(
-                select(FACILITY.c.code, FACILITY.c.pk).where(FACILITY.c.node == row.pk)
-            )
+            served = await connection.execute(select(FACILITY.c.code, FACILITY.c.pk).where(FACILITY.c.node == row.pk))
             facilities = {row.code: row.pk for row in served}
         if row.revoked_at is not None:
             raise NodeRefused("REVOKED")

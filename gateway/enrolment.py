@@ -63,14 +63,10 @@ def usable_url(url: str) -> bool:
         plain = not (parts.username or parts.query or parts.fragment) and parts.port != 0
     except ValueError:
         return False
-    return (
-        plain and bool(parts.hostname) and (parts.scheme == "https" or (parts.scheme == "http" and loopback))
-    )
+    return plain and bool(parts.hostname) and (parts.scheme == "https" or (parts.scheme == "http" and loopback))
 
 
-async def enrol(
-    store: Store, request: EnrolmentRequest, gateway_key: PublicKey, now: datetime
-) -> EnrolmentReply:
+async def enrol(store: Store, request: EnrolmentRequest, gateway_key: PublicKey, now: datetime) -> EnrolmentReply:
     """Takes the node in and uses the code up. Raises EnrolmentRefused, FacilityNotYours or MessageMalformed; then nothing changed."""
     try:
         request.public_key.key()
@@ -108,9 +104,7 @@ async def _take_in(
     if request.node_id is not None:
         known = (await connection.execute(select(NODE).where(NODE.c.id == request.node_id))).first()
     if known is not None:
-        served = set(
-            (await connection.execute(select(FACILITY.c.code).where(FACILITY.c.node == known.pk))).scalars()
-        )
+        served = set((await connection.execute(select(FACILITY.c.code).where(FACILITY.c.node == known.pk))).scalars())
         if served and served <= set(facilities):
             await connection.execute(update(NODE).where(NODE.c.pk == known.pk).values(values))
             return known.pk, known.id
@@ -126,22 +120,14 @@ async def _hand_over(connection: AsyncConnection, pk: int, request: EnrolmentReq
     for code, feeds in sorted(request.feeds.items()):
         row = (await connection.execute(select(FACILITY).where(FACILITY.c.code == code))).one()
         if row.node not in (None, pk):
-            await connection.execute(
-                delete(LOCATOR).where(LOCATOR.c.node == row.node, LOCATOR.c.facility == row.pk)
-            )
+            await connection.execute(delete(LOCATOR).where(LOCATOR.c.node == row.node, LOCATOR.c.facility == row.pk))
         await connection.execute(delete(FACILITY_HEALTH).where(FACILITY_HEALTH.c.facility == row.pk))
         declared = json.dumps(sorted({feed.value for feed in feeds}))
-        await connection.execute(
-            update(FACILITY).where(FACILITY.c.pk == row.pk).values(node=pk, feeds=declared)
-        )
+        await connection.execute(update(FACILITY).where(FACILITY.c.pk == row.pk).values(node=pk, feeds=declared))
         if row.node not in (None, pk):
-            left = (
-                await connection.execute(select(FACILITY.c.pk).where(FACILITY.c.node == row.node))
-            ).first()
+            left = (await connection.execute(select(FACILITY.c.pk).where(FACILITY.c.node == row.node))).first()
             if left is None:
-                await connection.execute(
-                    update(NODE).where(NODE.c.pk == row.node).values(revoked_at=moment(now))
-                )
+                await connection.execute(update(NODE).where(NODE.c.pk == row.node).values(revoked_at=moment(now)))
 
 
 async def revoke(store: Store, node_id: str, now: datetime) -> bool:

@@ -43,7 +43,9 @@ def patient_type() -> type:
     for name, value in fields.items():
         value.graphql_name = name
     cls = type("Patient", (), {"__annotations__": annotations, "__module__": __name__, **fields})
-    description = "Người bệnh, ghép từ các cơ sở lúc hỏi. A person, assembled at query time; id differs per application."
+    description = (
+        "Người bệnh, ghép từ các cơ sở lúc hỏi. A person, assembled at query time; id differs per application."
+    )
     return strawberry.type(cls, name="Patient", description=description)
 
 
@@ -91,9 +93,7 @@ class Query:
         city = await info.context.history.registry.snapshot()
         return [Facility(code=f.code, name=f.name) for f in city.facilities.values()]
 
-    @strawberry.field(
-        description="Các giấy đồng ý của chính người hỏi. The caller's own grants, newest first."
-    )
+    @strawberry.field(description="Các giấy đồng ý của chính người hỏi. The caller's own grants, newest first.")
     async def grants(self, info: Info) -> list[Grant]:
         context: GatewayContext = info.context
         token = own_token(context)
@@ -113,9 +113,7 @@ class Mutation:
         context: GatewayContext = info.context
         return grant_value(await answering(context.history.grants.give(own_token(context), terms)))
 
-    @strawberry.mutation(
-        description="Người bệnh rút lại. The patient withdraws a grant; the next query feels it."
-    )
+    @strawberry.mutation(description="Người bệnh rút lại. The patient withdraws a grant; the next query feels it.")
     async def withdraw_grant(self, info: Info, id: strawberry.ID) -> Grant:  # noqa: A002 - the contract's name
         context: GatewayContext = info.context
         return grant_value(await answering(context.history.grants.withdraw(own_token(context), str(id))))
@@ -157,9 +155,7 @@ def own_token(context: GatewayContext) -> bytes:
     """The patient token of a citizen's own identity."""
     caller = context.caller
     if caller.role is not Role.CITIZEN or caller.identity is None:
-        raise refused(
-            "ACCESS_DENIED", "Chỉ chính người bệnh làm được việc này", "only the patient can do this"
-        )
+        raise refused("ACCESS_DENIED", "Chỉ chính người bệnh làm được việc này", "only the patient can do this")
     return context.history.city_key.patient_token(caller.identity.kind, caller.identity.value)
 
 
@@ -227,9 +223,7 @@ def local_time(seconds: float) -> PartialDate:
     """Unix seconds as a PartialDate in Vietnam's local time."""
     from datetime import datetime, timedelta, timezone
 
-    return PartialDate(
-        datetime.fromtimestamp(seconds, timezone(timedelta(hours=7))).isoformat(timespec="seconds")
-    )
+    return PartialDate(datetime.fromtimestamp(seconds, timezone(timedelta(hours=7))).isoformat(timespec="seconds"))
 
 
 def city_schema() -> strawberry.Schema:

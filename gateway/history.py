@@ -92,7 +92,9 @@ class History:
         allowed = permit.allowed.kinds
         permitted = None if allowed is None else frozenset(RecordKind(k) for k in allowed)
         plan = plan_query(prepared.subquery, raw, choice, city, permitted)
-        body_of = self._bodies(prepared, request_variables(prepared.subquery, raw, sizes, [p.text() if p else None for p in after]))
+        body_of = self._bodies(
+            prepared, request_variables(prepared.subquery, raw, sizes, [p.text() if p else None for p in after])
+        )
         send = sender(
             self.transport,
             body_of,
@@ -131,9 +133,7 @@ class History:
 
     async def _permit(self, caller: Caller, access: AccessInput, token: bytes) -> Permit:
         grant = (
-            await self.grants.find(str(access.evidence))
-            if access.basis is Basis.GRANT and access.evidence
-            else None
+            await self.grants.find(str(access.evidence)) if access.basis is Basis.GRANT and access.evidence else None
         )
         own = caller.identity and self.city_key.patient_token(caller.identity.kind, caller.identity.value)
         decision = decide(caller, access, token, grant, self.clock(), own_token=own or None)
@@ -147,9 +147,7 @@ class History:
         try:
             return self.seal.open(cursor, binding, self.clock())
         except BadCursor:
-            raise AskRefused(
-                "BAD_CURSOR", "Con trỏ trang không dùng được", "the page cursor cannot be used"
-            ) from None
+            raise AskRefused("BAD_CURSOR", "Con trỏ trang không dùng được", "the page cursor cannot be used") from None
 
     def _bodies(self, prepared: Prepared, variables: dict[str, Any]) -> Callable[[NodeRequest], bytes]:
         refs = f"{prepared.subquery.prefix}refs"

@@ -94,9 +94,7 @@ def _located(
 ) -> Located:
     node_id, facility, ref, kind, day, year, sex, fits, doubtful = row
     person = PersonDigest(day, year, sex)
-    return Located(
-        node_id, facility, ref, _KINDS[kind], person, None if fits is None else bool(fits), bool(doubtful)
-    )
+    return Located(node_id, facility, ref, _KINDS[kind], person, None if fits is None else bool(fits), bool(doubtful))
 
 
 def choose(located: Iterable[Located]) -> Choice:
@@ -164,9 +162,7 @@ def _groups(persons: frozenset[PersonDigest]) -> list[frozenset[PersonDigest]]:
     found: list[frozenset[PersonDigest]] = []
     friends = {p: frozenset(q for q in persons if q != p and agrees(p, q) is not False) for p in persons}
 
-    def grow(
-        members: frozenset[PersonDigest], open_: frozenset[PersonDigest], done: frozenset[PersonDigest]
-    ) -> None:
+    def grow(members: frozenset[PersonDigest], open_: frozenset[PersonDigest], done: frozenset[PersonDigest]) -> None:
         if len(found) > MERGEABLE_PERSONS:
             return
         if not open_ and not done:

@@ -53,15 +53,11 @@ def _refusing(
         except ClientError as error:
             reason = error.reason if isinstance(error, NodeRefused) else None
             _log.warning("node message refused", path=request.url.path, code=error.code, reason=reason)
-            headers = (
-                {"retry-after": str(error.retry_after_seconds)} if isinstance(error, RateExceeded) else None
-            )
+            headers = {"retry-after": str(error.retry_after_seconds)} if isinstance(error, RateExceeded) else None
             return _answer(error.code, error.vi, error.en, error.status, headers)
         except Exception as error:  # noqa: BLE001 - the text of an unexpected error may quote a patient
             _log.error("node message failed", path=request.url.path, error=type(error).__name__)
-            return _answer(
-                "INTERNAL_ERROR", "Lỗi nội bộ của cổng", "internal error of the gateway", 500, None
-            )
+            return _answer("INTERNAL_ERROR", "Lỗi nội bộ của cổng", "internal error of the gateway", 500, None)
 
     def _answer(code: str, vi: str, en: str, status: int, headers: dict[str, str] | None) -> Response:
         body = msgspec.json.encode(Refusal(code, vi, en, clock().timestamp()))

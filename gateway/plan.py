@@ -96,9 +96,7 @@ def plan_query(
         NodeRequest(city.nodes[node], tuple(sorted(targets, key=lambda t: (t.facility, t.ref))))
         for node, targets in sorted(by_node.items())
     )
-    return QueryPlan(
-        requests, tuple(sorted(set(skipped), key=_order)), tuple(sorted(kinds, key=_value)), not_permitted
-    )
+    return QueryPlan(requests, tuple(sorted(set(skipped), key=_order)), tuple(sorted(kinds, key=_value)), not_permitted)
 
 
 def kinds_of(connections: Iterable[ConnectionPlan], variables: Variables) -> frozenset[RecordKind]:
@@ -123,9 +121,7 @@ def probe_kinds(probes: frozenset[str]) -> frozenset[RecordKind]:
     return frozenset(kinds)
 
 
-def wanted_facilities(
-    connections: Iterable[ConnectionPlan], variables: Variables, city: City
-) -> frozenset[str] | None:
+def wanted_facilities(connections: Iterable[ConnectionPlan], variables: Variables, city: City) -> frozenset[str] | None:
     """The facilities that the filters leave; None when any connection is not limited to one."""
     wanted: set[str] = set()
     everywhere = False
@@ -148,9 +144,7 @@ def page_sizes(connections: Iterable[ConnectionPlan], variables: Variables) -> t
     """`first` of each connection; PlanRefused(BAD_PAGE_SIZE) outside 1 … PAGE_LIMIT."""
     sizes = tuple(c.first(variables) for c in connections)
     if any(not isinstance(size, int) or not 1 <= size <= PAGE_LIMIT for size in sizes):
-        raise PlanRefused(
-            "BAD_PAGE_SIZE", f"first phải từ 1 đến {PAGE_LIMIT}", f"first must be 1 to {PAGE_LIMIT}"
-        )
+        raise PlanRefused("BAD_PAGE_SIZE", f"first phải từ 1 đến {PAGE_LIMIT}", f"first must be 1 to {PAGE_LIMIT}")
     return sizes
 
 

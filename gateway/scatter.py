@@ -70,14 +70,14 @@ async def scatter(
         for task in asked:
             task.cancel()  # no effect on those that are done
     return tuple(
-        task.result() if task.done() and not task.cancelled() else NodeResult(r, Outcome.TIMED_OUT, None, round((left or 0) * 1000))
+        task.result()
+        if task.done() and not task.cancelled()
+        else NodeResult(r, Outcome.TIMED_OUT, None, round((left or 0) * 1000))
         for task, r in zip(asked, plan.requests, strict=True)
     )
 
 
-async def ask_node(
-    request: NodeRequest, send: Send, subquery: SubQuery, pages: tuple[Slice, ...]
-) -> NodeResult:
+async def ask_node(request: NodeRequest, send: Send, subquery: SubQuery, pages: tuple[Slice, ...]) -> NodeResult:
     """One node's result. Anything unforeseen is INVALID_RESPONSE, never an exception."""
     start = time.perf_counter()
 
@@ -107,9 +107,7 @@ class InvalidAnswer(Exception):
         self.reason = reason
 
 
-def read_answer(
-    body: bytes, request: NodeRequest, subquery: SubQuery, pages: tuple[Slice, ...]
-) -> tuple[Any, ...]:
+def read_answer(body: bytes, request: NodeRequest, subquery: SubQuery, pages: tuple[Slice, ...]) -> tuple[Any, ...]:
     """The decoded entities, one a target; raises InvalidAnswer. Pure.
 
     msgspec.Raw takes invalid UTF-8 unseen, so the whole body is decoded first; deep nesting raises RecursionError.

@@ -115,9 +115,7 @@ class _Subject(msgspec.Struct):
     subject: str
 
 
-def compile_subquery(
-    scope: Scope, operation: OperationDefinitionNode, nodes: tuple[FieldNode, ...]
-) -> SubQuery:
+def compile_subquery(scope: Scope, operation: OperationDefinitionNode, nodes: tuple[FieldNode, ...]) -> SubQuery:
     """Compile the selection of one `patient` response key."""
     answer = scope.collect(nodes, "PatientAnswer")
     patients = tuple((s.key, scope.collect(s.nodes, "Patient")) for s in answer if s.name == "patient")
@@ -267,7 +265,5 @@ def _decoder(connections: list[ConnectionPlan], probes: frozenset[str]) -> msgsp
         fields += [(m, msgspec.defstruct("Probe", [("edges", list[_Subject])])) for m in ("m0", "m1")]
     entities: Any = GenericAlias(list, (msgspec.defstruct("Entity", fields) | None,))
     data = msgspec.defstruct("Data", [("_entities", entities)])
-    envelope = msgspec.defstruct(
-        "Envelope", [("data", data | None, None), ("errors", list[Any] | None, None)]
-    )
+    envelope = msgspec.defstruct("Envelope", [("data", data | None, None), ("errors", list[Any] | None, None)])
     return msgspec.json.Decoder(envelope)

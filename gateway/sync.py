@@ -127,16 +127,12 @@ async def take_in(
         await _replace(connection, node.pk, refs, rows)
         await connection.execute(update(NODE_POSITION).where(where).values(accepted=request.position))
         version = (NODE.c.pk == node.pk) & (NODE.c.contract_version != request.contract_version)
-        await connection.execute(
-            update(NODE).where(version).values(contract_version=request.contract_version)
-        )
+        await connection.execute(update(NODE).where(version).values(contract_version=request.contract_version))
         await _write_health(connection, node, request, health)
     return TakenIn(SyncReply(request.position, now.timestamp(), dict(sorted(refused.items()))), True, health)
 
 
-async def _replace(
-    connection: AsyncConnection, node: int, refs: set[str], rows: list[dict[str, Any]]
-) -> None:
+async def _replace(connection: AsyncConnection, node: int, refs: set[str], rows: list[dict[str, Any]]) -> None:
     """All rows of these patients of this node are exchanged, so that a corrected identifier finds nobody any more."""
     ordered = sorted(refs)
     for i in range(0, len(ordered), REFS_PER_STATEMENT):
@@ -172,9 +168,7 @@ async def _write_health(
         if state.synced_at:
             values["synced_at"] = moment(state.synced_at)
         if pk in known:
-            await connection.execute(
-                update(FACILITY_HEALTH).where(FACILITY_HEALTH.c.facility == pk).values(values)
-            )
+            await connection.execute(update(FACILITY_HEALTH).where(FACILITY_HEALTH.c.facility == pk).values(values))
         else:
             await connection.execute(insert(FACILITY_HEALTH).values(facility=pk, **values))
 

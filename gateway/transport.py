@@ -37,9 +37,7 @@ class TransportError(Exception):
 class Transport(Protocol):
     """POST a body to a node. seconds: the whole call's deadline; cap: the largest body accepted, in bytes."""
 
-    async def post(
-        self, url: str, body: bytes, headers: Mapping[str, str], seconds: float, cap: int
-    ) -> bytes: ...
+    async def post(self, url: str, body: bytes, headers: Mapping[str, str], seconds: float, cap: int) -> bytes: ...
 
     async def close(self) -> None: ...
 
@@ -51,9 +49,7 @@ class PyreqwestTransport:
         self.connections = connections
         self._clients: dict[str, Client] = {}
 
-    async def post(
-        self, url: str, body: bytes, headers: Mapping[str, str], seconds: float, cap: int
-    ) -> bytes:
+    async def post(self, url: str, body: bytes, headers: Mapping[str, str], seconds: float, cap: int) -> bytes:
         """See Transport."""
         # pyreqwest's own timeout covers the whole call and closes the socket, which cancelling alone does not; scatter.py
         # holds the backstop around all calls. A timeout of asyncio's on each as well would cost a tenth of the query.
@@ -99,9 +95,7 @@ class HttpxTransport:
         self.connections = connections
         self._clients: dict[str, httpx.AsyncClient] = {}
 
-    async def post(
-        self, url: str, body: bytes, headers: Mapping[str, str], seconds: float, cap: int
-    ) -> bytes:
+    async def post(self, url: str, body: bytes, headers: Mapping[str, str], seconds: float, cap: int) -> bytes:
         """See Transport."""
         origin = url[: url.find("/", 8)]
         client = self._clients.get(origin)
@@ -114,12 +108,8 @@ class HttpxTransport:
                 headers={"accept-encoding": "identity"},
             )
         try:
-            async with asyncio.timeout(
-                seconds
-            ):  # httpx times out each read alone: a dripping node would outlive it
-                async with client.stream(
-                    "POST", url, content=body, headers=dict(headers), timeout=seconds
-                ) as response:
+            async with asyncio.timeout(seconds):  # httpx times out each read alone: a dripping node would outlive it
+                async with client.stream("POST", url, content=body, headers=dict(headers), timeout=seconds) as response:
                     if response.status_code != 200:
                         raise TransportError(Fault.STATUS, response.status_code)
                     parts, size = [], 0

@@ -70,9 +70,7 @@ class NodePolicy:
     def narrow(self, delegation: Delegation) -> Delegation:
         """The delegation with this policy applied; never wider than it was."""
         allowed = delegation.allowed
-        return replace(
-            delegation, allowed=replace(allowed, denied_labels=allowed.denied_labels | self.denied_labels)
-        )
+        return replace(delegation, allowed=replace(allowed, denied_labels=allowed.denied_labels | self.denied_labels))
 
 
 class Guard:
@@ -97,9 +95,7 @@ class Guard:
         header = authorization_header or ""
         token = header[len(_SCHEME) :].strip() if header[: len(_SCHEME)].lower() == _SCHEME else None
         now = self._clock()
-        delegation = verify_delegation(
-            token, self._keys, self._node_id, body, now, LEEWAY_SECONDS, self._issuer
-        )
+        delegation = verify_delegation(token, self._keys, self._node_id, body, now, LEEWAY_SECONDS, self._issuer)
         if not self._memory.claim(delegation.jti, delegation.expires_at + LEEWAY_SECONDS, now):
             raise DelegationError("DELEGATION_REPLAYED")
         return self._policy.narrow(delegation)

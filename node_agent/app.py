@@ -90,7 +90,9 @@ def create_app(settings: Settings) -> Starlette:
     """The ASGI application, with feeds watched and the gateway kept informed while it runs."""
     store = open_store(settings)
     if store.path is None:
-        raise SettingsInvalid("Nút chưa chạy trên PostgreSQL; dùng SQLite", "a node does not run on PostgreSQL yet; use SQLite")
+        raise SettingsInvalid(
+            "Nút chưa chạy trên PostgreSQL; dùng SQLite", "a node does not run on PostgreSQL yet; use SQLite"
+        )
     enrolment = load_enrolment(settings)
     reader = SqliteReader(store.path)
     guard = Guard(enrolment.node_id, enrolment.gateway_keys, time.time) if enrolment else None
@@ -104,7 +106,9 @@ def create_app(settings: Settings) -> Starlette:
     sync = Sync(store, settings, enrolment, client, now, backlog=ingest.backlog) if enrolment else None
 
     async def health(_: HttpRequest) -> Response:
-        return JSONResponse({"status": "ok", "enrolled": enrolment is not None, "pending": sync.pending if sync else None})
+        return JSONResponse(
+            {"status": "ok", "enrolled": enrolment is not None, "pending": sync.pending if sync else None}
+        )
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
@@ -119,7 +123,8 @@ def create_app(settings: Settings) -> Starlette:
             yield
 
     return Starlette(
-        routes=[Route("/graphql", endpoint.answer, methods=["GET", "POST"]), Route("/health", health)], lifespan=lifespan
+        routes=[Route("/graphql", endpoint.answer, methods=["GET", "POST"]), Route("/health", health)],
+        lifespan=lifespan,
     )
 
 

@@ -56,9 +56,7 @@ async def read_batch(connection: AsyncConnection, since: int, facilities: tuple[
     known = select(patient).where(patient.c.pk.in_(pks), patient.c.facility.in_(facilities))
     rows = (await connection.execute(known.order_by(patient.c.pk))).all()
     patients = [_patient(row, held[row.pk]) for row in rows if row.pk in held]
-    return Batch(
-        since, position, max(head, position), patients, [row.ref for row in rows if row.pk not in held]
-    )
+    return Batch(since, position, max(head, position), patients, [row.ref for row in rows if row.pk not in held])
 
 
 def _patient(row: Any, identifiers: list[tuple[str, str]]) -> SyncPatient:
@@ -73,9 +71,7 @@ def _patient(row: Any, identifiers: list[tuple[str, str]]) -> SyncPatient:
     )
 
 
-async def read_feeds(
-    connection: AsyncConnection, facilities: tuple[str, ...], now: datetime
-) -> list[FacilityReport]:
+async def read_feeds(connection: AsyncConnection, facilities: tuple[str, ...], now: datetime) -> list[FacilityReport]:
     """How the feeds of each facility are. A feed that never brought anything counts as lagging."""
     feed = STORE.tables["feed"]
     states: dict[str, list[FeedState]] = {code: [] for code in facilities}
@@ -84,9 +80,7 @@ async def read_feeds(
             last = _utc(row.last_received_at) if row.last_received_at else None
             text = last.strftime("%Y-%m-%dT%H:%M:%S.%fZ") if last else None
             states[row.facility].append(FeedState(Feed(row.feed), row.rhythm_seconds, text))
-    return [
-        FacilityReport(code, feeds, any(_silent(f, now) for f in feeds)) for code, feeds in states.items()
-    ]
+    return [FacilityReport(code, feeds, any(_silent(f, now) for f in feeds)) for code, feeds in states.items()]
 
 
 def _utc(text: str) -> datetime:

@@ -31,7 +31,9 @@ from node_agent.store.migrate import prepare
 from schema.elements import Feed
 
 T = TypeVar("T")
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="Nút tại bệnh viện. The agent beside a hospital's HIS.")
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, help="Nút tại bệnh viện. The agent beside a hospital's HIS."
+)
 inbox = typer.Typer(no_args_is_help=True, help="Hộp nhận: mọi tệp đã nhận, nguyên vẹn. Everything received, untouched.")
 app.add_typer(inbox, name="inbox")
 
@@ -101,9 +103,7 @@ def enrol(
 
 
 @app.command()
-def receive(
-    files: list[Path], feed: Annotated[str, typer.Option(help="bhyt_xml, fhir")] = "bhyt_xml"
-) -> None:
+def receive(files: list[Path], feed: Annotated[str, typer.Option(help="bhyt_xml, fhir")] = "bhyt_xml") -> None:
     """Nhận tệp ngay. Takes files into the inbox and ingests them now."""
 
     async def work(store: Store, settings: Settings) -> list[ReceiveResult]:
@@ -152,11 +152,15 @@ def inbox_list(
         return
     for item in items:
         code = item.error_code or "-"
-        typer.echo(f"{item.pk:6}  {local_text(item.received_at)}  {item.feed.value:9} {item.state.value:9} {code:22} {item.name}")
+        typer.echo(
+            f"{item.pk:6}  {local_text(item.received_at)}  {item.feed.value:9} {item.state.value:9} {code:22} {item.name}"
+        )
 
 
 @inbox.command("show")
-def inbox_show(number: int, raw: Annotated[bool, typer.Option(help="In nguyên bytes. The bytes as received.")] = False) -> None:
+def inbox_show(
+    number: int, raw: Annotated[bool, typer.Option(help="In nguyên bytes. The bytes as received.")] = False
+) -> None:
     """Một mục: vì sao lỗi, ở đâu. One item: what failed, where, and why."""
     if raw:
         sys.stdout.buffer.write(_with_store(lambda store, _: Inbox(store, _now).content(number)))

@@ -123,7 +123,9 @@ def _list(name: str, column: str, item: Any, owner: str) -> Field:
     type_name = get_object_definition(item, strict=True).name
     kinds = [kind for kind, record in RECORD_TYPES.items() if record is item]
     if kinds or item is Diagnosis:
-        return Relation(name, type_name, kinds[0] if kinds else RecordKind.CONDITION, owner != "Encounter", item is Diagnosis)
+        return Relation(
+            name, type_name, kinds[0] if kinds else RecordKind.CONDITION, owner != "Encounter", item is Diagnosis
+        )
     return Children(name, type_name, snake(type_name), column, _plain(_fields(item, "")))
 
 

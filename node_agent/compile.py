@@ -84,14 +84,22 @@ class Compiler:
         prefix = f"c{len(self.pages)}_"
         argument = selected.argument
         self.pages.append(
-            Page(prefix, selected.name, reader(argument("first"), 20), reader(argument("after")), reader(argument("filter")))
+            Page(
+                prefix,
+                selected.name,
+                reader(argument("first"), 20),
+                reader(argument("after")),
+                reader(argument("filter")),
+            )
         )
         name = selected.name[0].upper() + selected.name[1:] if types.kind is None else layout(types.kind).type_name
         r = self._alias()
         source = f"FROM record r{r}"
         if types.kind is not None:
             source += f" JOIN {layout(types.kind).table} d{r} ON d{r}.pk=r{r}.pk"
-        source += f" WHERE r{r}.patient=p.pk AND {self._visible(r, types.kind)} AND {self._filtered(r, prefix, types.kind)}"
+        source += (
+            f" WHERE r{r}.patient=p.pk AND {self._visible(r, types.kind)} AND {self._filtered(r, prefix, types.kind)}"
+        )
         keys = (f"r{r}.sort_time", f"r{r}.facility", f"r{r}.id")
         parts: list[str] = []
         for i, part in enumerate(self.scope.collect(selected.nodes, f"{name}Connection")):
@@ -179,8 +187,14 @@ class Compiler:
     def _relation(self, at: Relation, selected: Selected, spine: str) -> str:
         r = self._alias()
         if at.view:
-            code = {n: Scalar(n, f"code_{'as_sent' if n == 'asSent' else n}", Shape.TEXT, True) for n in ("system", "code", "display", "asSent")}
-            view = {**{n: self._scalar(s, f"d{r}.") for n, s in code.items()}, "role": self.dialect.quoted(f"d{r}.role")}
+            code = {
+                n: Scalar(n, f"code_{'as_sent' if n == 'asSent' else n}", Shape.TEXT, True)
+                for n in ("system", "code", "display", "asSent")
+            }
+            view = {
+                **{n: self._scalar(s, f"d{r}.") for n, s in code.items()},
+                "role": self.dialect.quoted(f"d{r}.role"),
+            }
             item = self._object(at.type_name, selected, {**view, "id": self.dialect.quoted(f"r{r}.id")})
         else:
             item = self._record(selected.nodes, r, at.kind)
@@ -234,7 +248,10 @@ class Compiler:
         return " AND ".join([f"r{r}.kind='{kind.value}'", *parts] if kind else parts)
 
     def _filtered(self, r: int, prefix: str, kind: RecordKind | None) -> str:
-        p = {n: self.bind(prefix + n) for n in ("low", "high", "code", "code_end", "facility", "encounter", "at", "at_facility", "at_id")}
+        p = {
+            n: self.bind(prefix + n)
+            for n in ("low", "high", "code", "code_end", "facility", "encounter", "at", "at_facility", "at_id")
+        }
         code = f"EXISTS(SELECT 1 FROM search_code s WHERE s.record=r{r}.pk AND s.code>={p['code']} AND s.code<{p['code_end']})"
         parts = [
             f"r{r}.sort_time>={p['low']} AND r{r}.sort_time<{p['high']}",

@@ -19,7 +19,11 @@ class Dialect:
 
     def quoted(self, expression: str) -> str:
         """A JSON string, or null."""
-        return f"json_quote({expression})" if self.name == "sqlite" else f"coalesce(to_json({expression}::text)::text,'null')"
+        return (
+            f"json_quote({expression})"
+            if self.name == "sqlite"
+            else f"coalesce(to_json({expression}::text)::text,'null')"
+        )
 
     def number(self, expression: str) -> str:
         """A JSON number from an integer column, or null."""

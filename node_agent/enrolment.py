@@ -83,16 +83,12 @@ def safe_url(url: str) -> bool:
 def declared_feeds(settings: Settings) -> dict[str, list[Feed]]:
     """Facility code -> its feeds, from the settings."""
     return {
-        code: sorted(
-            {f.kind for f in settings.feeds if f.facility in (None, code)}, key=lambda feed: feed.value
-        )
+        code: sorted({f.kind for f in settings.feeds if f.facility in (None, code)}, key=lambda feed: feed.value)
         for code in settings.facility_codes
     }
 
 
-async def enrol(
-    settings: Settings, gateway_url: str, code: str, node_url: str, client: httpx.AsyncClient
-) -> Enrolment:
+async def enrol(settings: Settings, gateway_url: str, code: str, node_url: str, client: httpx.AsyncClient) -> Enrolment:
     """Makes a key pair, shows code and public key to the gateway, and stores what it answered. Raises EnrolmentFailed.
 
     node_url: where the gateway will ask this node. After a failure the older enrolment, if any, still stands.
@@ -192,6 +188,4 @@ def load_enrolment(settings: Settings) -> Enrolment | None:
 
 def _enrolment(saved: _Saved, key: Ed25519PrivateKey) -> Enrolment:
     keys: Sequence[Ed25519PublicKey] = [k.key() for k in saved.gateway_keys]
-    return Enrolment(
-        saved.node_id, saved.gateway_url, tuple(saved.facilities), {key_id(k): k for k in keys}, key
-    )
+    return Enrolment(saved.node_id, saved.gateway_url, tuple(saved.facilities), {key_id(k): k for k in keys}, key)

@@ -43,7 +43,9 @@ def patient_type() -> type:
     for name, value in fields.items():
         value.graphql_name = name
     cls = type("Patient", (), {"__annotations__": annotations, "__module__": __name__, **fields})
-    description = "Một người bệnh như một cơ sở biết. A person as one facility knows them; ref is the node's own opaque key."
+    description = (
+        "Một người bệnh như một cơ sở biết. A person as one facility knows them; ref is the node's own opaque key."
+    )
     return strawberry.federation.type(cls, name="Patient", keys=["ref"], description=description)
 
 
@@ -107,8 +109,14 @@ def compiled(context: NodeContext, info: Info, raw: dict[str, Any]) -> Statement
 
 
 def _ref(representation: object) -> str:
-    if not isinstance(representation, dict) or representation.get("__typename") != "Patient" or not isinstance(representation.get("ref"), str):
-        raise GraphQLError("A representation is {__typename: \"Patient\", ref: …}.", extensions={"code": "BAD_REPRESENTATION"})
+    if (
+        not isinstance(representation, dict)
+        or representation.get("__typename") != "Patient"
+        or not isinstance(representation.get("ref"), str)
+    ):
+        raise GraphQLError(
+            'A representation is {__typename: "Patient", ref: …}.', extensions={"code": "BAD_REPRESENTATION"}
+        )
     return str(representation["ref"])
 
 

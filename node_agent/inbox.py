@@ -155,9 +155,7 @@ class Inbox:
             await connection.execute(delete(ERROR).where(ERROR.c.inbox == pk))
             if rows:
                 await connection.execute(insert(ERROR), rows)
-            await connection.execute(
-                update(ITEM).where(ITEM.c.pk == pk).values(attempts=ITEM.c.attempts + 1, **values)
-            )
+            await connection.execute(update(ITEM).where(ITEM.c.pk == pk).values(attempts=ITEM.c.attempts + 1, **values))
 
 
 def _items() -> Select[Any]:

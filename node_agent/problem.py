@@ -34,9 +34,7 @@ class Problem:
 
 def from_feed(error: FeedError) -> Problem:
     """What a feed found wrong."""
-    return Problem(
-        Severity.ERROR, error.code, error.where, error.table, error.field, error.reason_vi, error.reason_en
-    )
+    return Problem(Severity.ERROR, error.code, error.where, error.table, error.field, error.reason_vi, error.reason_en)
 
 
 def from_remark(remark: Remark) -> Problem:

@@ -120,9 +120,34 @@ class RecordRow(StoreModel, table=True):
 
     __tablename__ = "record"
     __table_args__ = (
-        Index("record_by_kind", "patient", "kind", "sort_time", "facility", "id", sqlite_where=text("current"), postgresql_where=text("current")),
-        Index("record_by_time", "patient", "sort_time", "facility", "id", sqlite_where=text("current"), postgresql_where=text("current")),
-        Index("record_by_encounter", "encounter_id", "kind", "seq", "id", sqlite_where=text("current"), postgresql_where=text("current")),
+        Index(
+            "record_by_kind",
+            "patient",
+            "kind",
+            "sort_time",
+            "facility",
+            "id",
+            sqlite_where=text("current"),
+            postgresql_where=text("current"),
+        ),
+        Index(
+            "record_by_time",
+            "patient",
+            "sort_time",
+            "facility",
+            "id",
+            sqlite_where=text("current"),
+            postgresql_where=text("current"),
+        ),
+        Index(
+            "record_by_encounter",
+            "encounter_id",
+            "kind",
+            "seq",
+            "id",
+            sqlite_where=text("current"),
+            postgresql_where=text("current"),
+        ),
         Index("record_by_source", "facility", "source_key"),
         Index("record_by_id", "id", unique=True, sqlite_where=text("current"), postgresql_where=text("current")),
         Index("record_by_unit", "unit"),

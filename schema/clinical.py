@@ -168,7 +168,9 @@ class ImagingStudy(Record):
     series: list[ImagingSeries]
 
 
-@strawberry.type(description="Dị ứng, không dung nạp; hoặc lời khẳng định không có dị ứng. An allergy, or the statement that there is none.")
+@strawberry.type(
+    description="Dị ứng, không dung nạp; hoặc lời khẳng định không có dị ứng. An allergy, or the statement that there is none."
+)
 class AllergyIntolerance(Record):
     """stated_none is true when a clinician recorded that the patient has no (such) allergy."""
 

@@ -18,7 +18,9 @@ from schema.filters import PAGE_DEFAULT, RecordFilter, TimelineFilter
 from schema.record import Record
 
 
-@strawberry.type(name="PageInfo", description="Trang. hasNextPage nói về các cơ sở đã trả lời. Speaks of nodes that answered.")
+@strawberry.type(
+    name="PageInfo", description="Trang. hasNextPage nói về các cơ sở đã trả lời. Speaks of nodes that answered."
+)
 class PageInfo:
     """gap_cursor asks again only the facilities that failed."""
 
@@ -81,7 +83,9 @@ def _pair(field: str, kind: RecordKind | None, record: type) -> ConnectionTypes:
         "A row with what the merge needs: sortKey is the sort time, subject the ref it belongs to.",
     )
     gateway = make(
-        f"{name}Connection", {"edges": list[gateway_edge], "page_info": PageInfo}, "Danh sách có thứ tự, mới nhất trước."  # type: ignore[valid-type]
+        f"{name}Connection",
+        {"edges": list[gateway_edge], "page_info": PageInfo},
+        "Danh sách có thứ tự, mới nhất trước.",  # type: ignore[valid-type]
     )
     node = make(f"{name}Connection", {"edges": list[node_edge], "page_info": NodePageInfo}, "Newest first.")  # type: ignore[valid-type]
     return ConnectionTypes(field, kind, gateway, node)

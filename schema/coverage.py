@@ -137,8 +137,7 @@ _CLINICAL = frozenset(RecordKind)
 
 # What a feed can carry at all; the insurer's XML has no allergy, immunisation or imaging-study table.
 FEED_KINDS: dict[Feed, frozenset[RecordKind]] = {
-    Feed.BHYT_XML: _CLINICAL
-    - {RecordKind.ALLERGY_INTOLERANCE, RecordKind.IMMUNIZATION, RecordKind.IMAGING_STUDY},
+    Feed.BHYT_XML: _CLINICAL - {RecordKind.ALLERGY_INTOLERANCE, RecordKind.IMMUNIZATION, RecordKind.IMAGING_STUDY},
     Feed.FHIR: _CLINICAL,
 }
 

@@ -77,7 +77,9 @@ class Appointment(Record):
     note: str | None
 
 
-@strawberry.type(description="Thẻ bảo hiểm y tế. A health-insurance card (InsurancePlanCard, to keep the word Coverage free).")
+@strawberry.type(
+    description="Thẻ bảo hiểm y tế. A health-insurance card (InsurancePlanCard, to keep the word Coverage free)."
+)
 class InsurancePlanCard(Record):
     """The card as shown at the visit; number as written on the card."""
 

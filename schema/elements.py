@@ -80,7 +80,9 @@ class EncounterClass(Enum):
     UNKNOWN = "UNKNOWN"
 
 
-@strawberry.enum(description="Thuốc dùng ở đâu: mang về, dùng tại viện, không rõ. Never says whether the patient takes it now.")
+@strawberry.enum(
+    description="Thuốc dùng ở đâu: mang về, dùng tại viện, không rõ. Never says whether the patient takes it now."
+)
 class MedicationUse(Enum):
     """Where a drug line was meant to be used; UNKNOWN where the source cannot decide. Never 'current'."""
 
@@ -108,7 +110,9 @@ class Facility:
     name: str
 
 
-@strawberry.type(description="Một mã: hệ mã, mã chuẩn hoá, tên, và mã đúng như đã gửi. A code as understood and as sent.")
+@strawberry.type(
+    description="Một mã: hệ mã, mã chuẩn hoá, tên, và mã đúng như đã gửi. A code as understood and as sent."
+)
 class Code:
     """system is a URI; code the normalised code; as_sent the characters the source used."""
 
@@ -118,7 +122,9 @@ class Code:
     as_sent: str | None
 
 
-@strawberry.type(description="Chẩn đoán của một lượt khám. A diagnosis of an encounter; the whole record is a Condition.")
+@strawberry.type(
+    description="Chẩn đoán của một lượt khám. A diagnosis of an encounter; the whole record is a Condition."
+)
 class Diagnosis:
     """A view of the Condition records of an encounter, flattened for reading."""
 

@@ -108,7 +108,9 @@ class Result:
 class Executor:
     """Runs requests against one schema. Documents are cached by their text; nothing about a caller or patient is."""
 
-    def __init__(self, schema: strawberry.Schema, documents: int = 1_000, max_tokens: int = 5_000, max_depth: int = 20) -> None:
+    def __init__(
+        self, schema: strawberry.Schema, documents: int = 1_000, max_tokens: int = 5_000, max_depth: int = 20
+    ) -> None:
         self.schema = schema._schema
         # Sized by text: a thousand documents as long as a request may be would not fit into memory.
         self.documents: LRUCache[str, Document] = LRUCache(documents * 4_096, lambda d: 4_096 + len(d.text))
@@ -133,8 +135,12 @@ class Executor:
         except GraphQLSyntaxError as error:
             return Document(text, None, [_coded(error, "GRAPHQL_PARSE_FAILED")], {})
         except RecursionError:
-            return Document(text, None, [_coded(GraphQLError("The document is nested too deeply."), "GRAPHQL_TOO_DEEP")], {})
-        operations = {d.name.value if d.name else None: d for d in ast.definitions if isinstance(d, OperationDefinitionNode)}
+            return Document(
+                text, None, [_coded(GraphQLError("The document is nested too deeply."), "GRAPHQL_TOO_DEEP")], {}
+            )
+        operations = {
+            d.name.value if d.name else None: d for d in ast.definitions if isinstance(d, OperationDefinitionNode)
+        }
         return Document(text, ast, errors, operations, fragments_of(ast), condition_variables(ast))
 
     def operation(self, request: Request) -> OperationDefinitionNode | None:
@@ -151,7 +157,9 @@ class Executor:
             return refuse(*document.errors)
         operation = self.operation(request)
         if operation is None:
-            return refuse(_coded(GraphQLError("Name one of the document's operations in operationName."), "OPERATION_UNKNOWN"))
+            return refuse(
+                _coded(GraphQLError("Name one of the document's operations in operationName."), "OPERATION_UNKNOWN")
+            )
         if operation.operation is OperationType.SUBSCRIPTION:
             return refuse(_coded(GraphQLError("Subscriptions are not served here."), "SUBSCRIPTION_UNSUPPORTED"))
         if queries_only and operation.operation is not OperationType.QUERY:
@@ -168,7 +176,9 @@ class Executor:
         )
         done = await answer if isawaitable(answer) else answer
         errors = [_public(e) for e in done.errors or ()]
-        return Result(done.data, errors, request_error=done.data is None and bool(errors) and not any("path" in e for e in errors))
+        return Result(
+            done.data, errors, request_error=done.data is None and bool(errors) and not any("path" in e for e in errors)
+        )
 
 
 def refuse(*errors: GraphQLError) -> Result:
@@ -216,7 +226,11 @@ def _public(error: GraphQLError) -> dict[str, Any]:
         LOG.error("resolver failed", extra={"error_type": type(error.original_error).__name__, "path": error.path})
         code, message = "INTERNAL_ERROR", "Lỗi nội bộ. Internal error."
     elif code is None and error.path:
-        code, message = ("INTERNAL_ERROR", "Lỗi nội bộ. Internal error.") if "got invalid value" in message else ("BAD_USER_INPUT", message)
+        code, message = (
+            ("INTERNAL_ERROR", "Lỗi nội bộ. Internal error.")
+            if "got invalid value" in message
+            else ("BAD_USER_INPUT", message)
+        )
     out: dict[str, Any] = {"message": message}
     if error.locations:
         out["locations"] = [{"line": at.line, "column": at.column} for at in error.locations]

@@ -14,7 +14,9 @@ PAGE_DEFAULT = 20
 PAGE_LIMIT = 200
 
 
-@strawberry.input(description="Khoảng thời gian lọc; mốc không đủ tính cả kỳ. A period; '2024' as `to` includes all of 2024.")
+@strawberry.input(
+    description="Khoảng thời gian lọc; mốc không đủ tính cả kỳ. A period; '2024' as `to` includes all of 2024."
+)
 class PeriodFilter:
     """Half open on neither side: from <= sort time <= to, a partial `to` meaning its last moment."""
 

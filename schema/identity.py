@@ -62,7 +62,9 @@ def is_placeholder(value: str) -> bool:
     if not digits.isdigit():
         return False
     steps = {(int(b) - int(a)) % 10 for a, b in pairwise(digits)}
-    return steps in ({1}, {9}) or (len(digits) >= 9 and (digits.count("0") >= len(digits) - 1 or digits.count("9") >= len(digits) - 1))
+    return steps in ({1}, {9}) or (
+        len(digits) >= 9 and (digits.count("0") >= len(digits) - 1 or digits.count("9") >= len(digits) - 1)
+    )
 
 
 def canonical(kind: IdentifierKind, text: str) -> Identifier:
@@ -95,7 +97,9 @@ def classify(text: str) -> Identifier | None:
         else IdentifierKind.PASSPORT
     )
     # A word such as KHONGCO is no passport: every country's numbers are mostly digits.
-    if kind is IdentifierKind.PASSPORT and not (any(c.isalpha() for c in value) and sum(c.isdigit() for c in value) >= 4):
+    if kind is IdentifierKind.PASSPORT and not (
+        any(c.isalpha() for c in value) and sum(c.isdigit() for c in value) >= 4
+    ):
         return None
     try:
         return canonical(kind, value)

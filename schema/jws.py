@@ -41,9 +41,7 @@ def encode_segment(data: bytes) -> bytes:
 def decode_segment(segment: bytes) -> bytes:
     """The bytes of a base64url segment; JwsError(MALFORMED) unless encode_segment would write exactly this segment."""
     try:
-        data = binascii.a2b_base64(
-            segment.translate(_URL_SAFE) + b"=" * (-len(segment) % 4), strict_mode=True
-        )
+        data = binascii.a2b_base64(segment.translate(_URL_SAFE) + b"=" * (-len(segment) % 4), strict_mode=True)
     except binascii.Error:
         raise JwsError("MALFORMED") from None
     # strict_mode lets unused trailing bits through: two spellings of one signature would be two tokens.

@@ -117,9 +117,7 @@ class SyncRequest(msgspec.Struct, frozen=True):
     contract_version: _Short
     facilities: Annotated[list[FacilityReport], Meta(max_length=1000)]
     patients: Annotated[list[SyncPatient], Meta(max_length=BATCH_LIMIT)] = []
-    withdrawn: Annotated[
-        list[Annotated[str, Meta(min_length=8, max_length=64)]], Meta(max_length=BATCH_LIMIT)
-    ] = []
+    withdrawn: Annotated[list[Annotated[str, Meta(min_length=8, max_length=64)]], Meta(max_length=BATCH_LIMIT)] = []
 
     def __repr__(self) -> str:
         return "SyncRequest(…)"

@@ -48,7 +48,9 @@ def read_post(content_type: str | None, body: bytes) -> Request:
         fields = _DECODER.decode(body)
     except msgspec.ValidationError:
         raise HttpRefusal(
-            400, "BAD_REQUEST", "The body must be an object with query (string), variables (object) and operationName (string)."
+            400,
+            "BAD_REQUEST",
+            "The body must be an object with query (string), variables (object) and operationName (string).",
         ) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise HttpRefusal(400, "BAD_JSON", "The body is not JSON.") from None

@@ -47,7 +47,9 @@ class Scope:
     fragments: Mapping[str, FragmentDefinitionNode]
     booleans: Mapping[str, bool]
 
-    def collect(self, nodes: Iterable[FieldNode], type_name: str, abstract: frozenset[str] = frozenset()) -> tuple[Selected, ...]:
+    def collect(
+        self, nodes: Iterable[FieldNode], type_name: str, abstract: frozenset[str] = frozenset()
+    ) -> tuple[Selected, ...]:
         """The fields selected below `nodes` on a concrete type; `abstract` are the interfaces it has."""
         found: dict[str, list[FieldNode]] = {}
         spread: set[str] = set()
@@ -80,7 +82,9 @@ class Scope:
         for directive in directives:
             if directive.name.value in ("include", "skip"):
                 value = next(a.value for a in directive.arguments or () if a.name.value == "if")
-                truth = value.value if isinstance(value, BooleanValueNode) else self.booleans.get(value.name.value, False)  # type: ignore[attr-defined]
+                truth = (
+                    value.value if isinstance(value, BooleanValueNode) else self.booleans.get(value.name.value, False)
+                )  # type: ignore[attr-defined]
                 if truth is (directive.name.value == "skip"):
                     return False
         return True

@@ -98,7 +98,9 @@ class FaultProxy:
                 writer.write(b'{"data":' + b" " * 65_536)
                 await writer.drain()
         spoiled = _spoil(answer, fault)
-        writer.write(f"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {len(spoiled)}\r\n\r\n".encode())
+        writer.write(
+            f"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {len(spoiled)}\r\n\r\n".encode()
+        )
         if fault is Fault.DRIP:
             for byte in spoiled:
                 writer.write(bytes([byte]))

@@ -58,9 +58,7 @@ class HandMadeNode:
         return httpx.post(self.gateway.url + "/nodes/sync", content=body, headers=headers)
 
 
-def patient(
-    value: str = CCCD, ref: str = "ref-00000001", facility: str = "01001", **more: Any
-) -> dict[str, Any]:
+def patient(value: str = CCCD, ref: str = "ref-00000001", facility: str = "01001", **more: Any) -> dict[str, Any]:
     return {
         "ref": ref,
         "facility": facility,

@@ -52,9 +52,7 @@ def wait_until(ready: Any, seconds: float = WAIT_SECONDS) -> None:
 class RunningGateway:
     """Starts and stops on one port and one folder, as often as a test likes. `shift` moves its clock."""
 
-    def __init__(
-        self, folder: Path, facilities: tuple[str, ...] = ("01001", "01002"), **options: Any
-    ) -> None:
+    def __init__(self, folder: Path, facilities: tuple[str, ...] = ("01001", "01002"), **options: Any) -> None:
         self.settings = Settings(data_folder=folder, **options)
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"

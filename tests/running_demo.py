@@ -67,9 +67,7 @@ class RunningDemo:
         decoded: dict[str, Any] = answer.json()
         return decoded
 
-    def history(
-        self, patient: dict[str, Any], role: str = "practitioner", **variables: Any
-    ) -> dict[str, Any]:
+    def history(self, patient: dict[str, Any], role: str = "practitioner", **variables: Any) -> dict[str, Any]:
         """The printed question about one of the handed-out patients, on their grant."""
         query = self.handout["query"]
         about = {

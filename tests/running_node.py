@@ -72,9 +72,7 @@ class RunningNode:
     def received(self, at: datetime) -> None:
         async def work(store: Store) -> None:
             async with store.writing() as connection:
-                await connection.execute(
-                    update(FEED).values(last_received_at=at.strftime("%Y-%m-%dT%H:%M:%S.%fZ"))
-                )
+                await connection.execute(update(FEED).values(last_received_at=at.strftime("%Y-%m-%dT%H:%M:%S.%fZ")))
 
         self.with_store(work)
 
@@ -114,9 +112,7 @@ class RunningNode:
         self._loop.call_soon_threadsafe(self.sync.poke)
 
 
-async def put(
-    connection: Any, facility: str, local_id: str, values: tuple[str, ...], doubts: str = ""
-) -> None:
+async def put(connection: Any, facility: str, local_id: str, values: tuple[str, ...], doubts: str = "") -> None:
     where = (PATIENT.c.facility == facility) & (PATIENT.c.local_id == local_id)
     pk = (await connection.execute(select(PATIENT.c.pk).where(where))).scalar()
     if pk is None:
@@ -127,9 +123,7 @@ async def put(
             "doubts": doubts,
         }
         more = {"birth_date": "1980-03-05", "gender": "MALE", "version": "", "inbox": 0, "position": 0}
-        pk = (
-            await connection.execute(insert(PATIENT).values(**row, **more).returning(PATIENT.c.pk))
-        ).scalar_one()
+        pk = (await connection.execute(insert(PATIENT).values(**row, **more).returning(PATIENT.c.pk))).scalar_one()
     await connection.execute(delete(IDENTIFIER).where(IDENTIFIER.c.patient == pk))
     rows = [{"patient": pk, "kind": "CCCD", "value": value, **_word()} for value in values]
     if rows:

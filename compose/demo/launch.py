@@ -90,11 +90,7 @@ class RunningCity:
     def loaded(self, facility: str) -> tuple[int, int]:
         """(files taken up, files in all) of a node's folder."""
         inbox = self.nodes[facility].folder / "inbox"
-        done = (
-            sum(1 for part in ("processed", "failed") for _ in (inbox / part).glob("*"))
-            if inbox.exists()
-            else 0
-        )
+        done = sum(1 for part in ("processed", "failed") for _ in (inbox / part).glob("*")) if inbox.exists() else 0
         waiting = sum(1 for f in inbox.glob("*") if f.is_file())
         return done, done + waiting
 
@@ -172,9 +168,7 @@ def _gateway(folder: Path, port: int | None, options: Mapping[str, object]) -> P
     values = {"data_folder": str(folder), "listen_port": port, "demo_mode": True, **options}
     config = write_toml(folder / "gateway.toml", values)
     environment = _environment({"CITY_GATEWAY_CONFIG": str(config)})
-    return Process(
-        "city-gateway", f"http://127.0.0.1:{port}", folder, [_program("city-gateway"), "serve"], environment
-    )
+    return Process("city-gateway", f"http://127.0.0.1:{port}", folder, [_program("city-gateway"), "serve"], environment)
 
 
 def _node(city_folder: Path, gateway: Process, spec: NodeSpec, options: Mapping[str, object]) -> Process:
@@ -228,11 +222,7 @@ def _environment(own: Mapping[str, str]) -> dict[str, str]:
 
 def write_toml(path: Path, values: Mapping[str, object]) -> Path:
     """Write settings as TOML: scalars first, then lists of tables and tables. JSON strings are valid TOML strings."""
-    lines = [
-        f"{k} = {json.dumps(v, ensure_ascii=False)}"
-        for k, v in values.items()
-        if not isinstance(v, list | dict)
-    ]
+    lines = [f"{k} = {json.dumps(v, ensure_ascii=False)}" for k, v in values.items() if not isinstance(v, list | dict)]
     for key, value in values.items():
         if isinstance(value, list):
             for row in value:

@@ -78,9 +78,7 @@ def give_grants(city: RunningCity, people: Sequence[Askable]) -> list[Granted]:
 
 def _askable(person: Truth) -> Askable | None:
     """By the strongest number that was written down for this person; None when there was none."""
-    written = {
-        code: {visit["written_id"] for visit in seen["visits"]} for code, seen in person["facilities"].items()
-    }
+    written = {code: {visit["written_id"] for visit in seen["visits"]} for code, seen in person["facilities"].items()}
     own = person["identifiers"]
     for field, kind in _FIELDS:
         where = tuple(code for code, values in written.items() if own[field] and own[field] in values)

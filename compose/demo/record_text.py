@@ -86,9 +86,7 @@ def _labelled(label: str, value: object) -> str:
 
 
 def _people(people: Iterable[Body]) -> str:
-    return ", ".join(
-        str(p.get("name") or p.get("licence")) for p in people if p.get("name") or p.get("licence")
-    )
+    return ", ".join(str(p.get("name") or p.get("licence")) for p in people if p.get("name") or p.get("licence"))
 
 
 def _period(period: Body | None) -> str:
@@ -195,9 +193,7 @@ def _way(node: Body) -> str:
 def _appointment(node: Body) -> Lines:
     return [
         _words(_labelled("Số", node.get("number")), _labelled("hẹn ngày", date_text(node.get("start")))),
-        _listed("Chẩn đoán: ", map(coded_text, node["appointmentDiagnoses"]))
-        or node.get("diagnosisText")
-        or "",
+        _listed("Chẩn đoán: ", map(coded_text, node["appointmentDiagnoses"])) or node.get("diagnosisText") or "",
         node.get("note") or "",
     ]
 

@@ -71,9 +71,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
         default="text",
         help="json: chỉ in câu trả lời / the answer only",
     )
-    parser.add_argument(
-        "--port", type=int, help=f"cổng mạng của gateway / the gateway's port (default {GATEWAY_PORT})"
-    )
+    parser.add_argument("--port", type=int, help=f"cổng mạng của gateway / the gateway's port (default {GATEWAY_PORT})")
     parser.add_argument(
         "--folder",
         type=Path,
@@ -102,9 +100,7 @@ def _run(options: argparse.Namespace, told: Console) -> int:
             handout.remove(folder)
 
 
-def _show(
-    options: argparse.Namespace, city: RunningCity, made: City, folder: Path, told: Console, say: Any
-) -> int:
+def _show(options: argparse.Namespace, city: RunningCity, made: City, folder: Path, told: Console, say: Any) -> int:
     place.note_processes(folder, [p.pid for p in (city.gateway, *city.nodes.values())])
     say("Sáu chương trình đang chạy / six programs are up")
     _load(city, told)
@@ -188,17 +184,13 @@ def _port(wanted: int | None, told: Console) -> int:
     if _free(GATEWAY_PORT):
         return GATEWAY_PORT
     other = free_port()
-    told.print(
-        Text(f"Cổng mạng {GATEWAY_PORT} đang bận, dùng {other} / port {GATEWAY_PORT} is taken, using {other}")
-    )
+    told.print(Text(f"Cổng mạng {GATEWAY_PORT} đang bận, dùng {other} / port {GATEWAY_PORT} is taken, using {other}"))
     return other
 
 
 def _free(port: int) -> bool:
     with socket.socket() as s:
-        s.setsockopt(
-            socket.SOL_SOCKET, socket.SO_REUSEADDR, 1
-        )  # a port whose last connections still linger is free
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a port whose last connections still linger is free
         try:
             s.bind(("127.0.0.1", port))
         except OSError:

@@ -120,9 +120,7 @@ def _print_narrow_day(console: Console, rows: list[Row]) -> None:
 def _cells(edge: Body) -> Row:
     """(clock, facility, kind, text) of a timeline row, with what the merge has to say about it."""
     marks = [
-        "bản in ở nhiều nơi / also at " + ", ".join(f["name"] for f in edge["alsoAt"])
-        if edge["alsoAt"]
-        else "",
+        "bản in ở nhiều nơi / also at " + ", ".join(f["name"] for f in edge["alsoAt"]) if edge["alsoAt"] else "",
         "cùng số, khác nội dung / same number, other content" if edge["conflict"] else "",
         "đến muộn / late" if edge["late"] else "",
     ]
@@ -163,9 +161,7 @@ def _show_ledger(console: Console, coverage: Body) -> None:
         console.print(_indented(f"{line['facility']['code']}: {_advice(line)}"))
     console.print()
     completeness = coverage["completeness"]
-    whole = _text(
-        f"{both(COMPLETENESS, completeness)} ({completeness})", _COMPLETENESS_STYLE.get(completeness, "bold")
-    )
+    whole = _text(f"{both(COMPLETENESS, completeness)} ({completeness})", _COMPLETENESS_STYLE.get(completeness, "bold"))
     console.print(whole.append(f"  {coverage['summary']} {coverage['summaryEn']}", style="not bold default"))
     counts = (
         f"Cơ sở / facilities: đăng ký / registered {coverage['registered']}, kết nối / connected {coverage['connected']},"
@@ -188,9 +184,7 @@ def _advice(line: Body) -> str:
     for kind in line["kinds"]:
         if kind["outcome"] not in ("ANSWERED", "EMPTY", line["outcome"]):
             told.setdefault(kind["outcome"], []).append(vietnamese(KIND, kind["kind"]))
-    kinds = [
-        f"{vietnamese(OUTCOME, outcome)} ({outcome}): {', '.join(names)}." for outcome, names in told.items()
-    ]
+    kinds = [f"{vietnamese(OUTCOME, outcome)} ({outcome}): {', '.join(names)}." for outcome, names in told.items()]
     return " ".join([line["advice"], line["adviceEn"], *kinds])
 
 

@@ -40,9 +40,7 @@ class GrantStoreUnavailable(ClientError):
     status = 503
 
     def __init__(self) -> None:
-        super().__init__(
-            "Chưa kiểm tra được giấy đồng ý; thử lại sau", "grants cannot be checked now; try again later"
-        )
+        super().__init__("Chưa kiểm tra được giấy đồng ý; thử lại sau", "grants cannot be checked now; try again later")
 
 
 class GrantNotFound(ClientError):
@@ -219,19 +217,13 @@ def check_terms(terms: GrantInput) -> None:
     """Raises GrantTermsRefused unless the grant names a grantee, a life of 1 to 366 days and something to read."""
     facility, licence, period = terms.grantee_facility, terms.grantee_licence, terms.period
     if facility is None and licence is None:
-        raise GrantTermsRefused(
-            "GRANTEE_MISSING", "Cần nêu cơ sở hoặc người hành nghề", "name a facility or a licence"
-        )
+        raise GrantTermsRefused("GRANTEE_MISSING", "Cần nêu cơ sở hoặc người hành nghề", "name a facility or a licence")
     if facility is not None and not _FACILITY.fullmatch(facility):
-        raise GrantTermsRefused(
-            "GRANTEE_MALFORMED", "Mã cơ sở có 5 ký tự", "a facility code has 5 characters"
-        )
+        raise GrantTermsRefused("GRANTEE_MALFORMED", "Mã cơ sở có 5 ký tự", "a facility code has 5 characters")
     if licence is not None and (not 1 <= len(licence) <= 100 or licence != licence.strip()):
         raise GrantTermsRefused("GRANTEE_MALFORMED", "Số chứng chỉ không hợp lệ", "the licence is not usable")
     if not 1 <= terms.days <= DAYS_LIMIT:
-        raise GrantTermsRefused(
-            "DAYS", f"Thời hạn từ 1 đến {DAYS_LIMIT} ngày", f"days must be 1 to {DAYS_LIMIT}"
-        )
+        raise GrantTermsRefused("DAYS", f"Thời hạn từ 1 đến {DAYS_LIMIT} ngày", f"days must be 1 to {DAYS_LIMIT}")
     if terms.kinds is not None and not terms.kinds:
         raise GrantTermsRefused("KINDS_EMPTY", "Không có loại bản ghi nào", "kinds is empty; null means all")
     if period is not None and ge(*period_bounds(period.from_, period.to)):

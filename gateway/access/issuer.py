@@ -115,15 +115,11 @@ def token() -> None:
 
 @app.command()
 def issue(
-    role: Annotated[
-        str, typer.Option(help="practitioner, citizen, guardian, operator, analyst, reviewer, auditor")
-    ],
+    role: Annotated[str, typer.Option(help="practitioner, citizen, guardian, operator, analyst, reviewer, auditor")],
     subject: Annotated[str, typer.Option(help="Người dùng. The user's name in the token.")] = "demo-user",
     facility: Annotated[str | None, typer.Option(help="MA_CSKCB")] = None,
     licence: Annotated[str | None, typer.Option(help="Số chứng chỉ hành nghề. Practising licence.")] = None,
-    cccd: Annotated[
-        str | None, typer.Option(help="CCCD của công dân. A citizen's own (invented) CCCD.")
-    ] = None,
+    cccd: Annotated[str | None, typer.Option(help="CCCD của công dân. A citizen's own (invented) CCCD.")] = None,
     application: Annotated[str, typer.Option(help="client_id")] = "demo",
     seconds: Annotated[int, typer.Option(min=1, max=31_536_000, help="Thời hạn. Life in seconds.")] = 3600,
     reads_extensions: Annotated[bool, typer.Option(help="Ứng dụng đọc extensions.coverage.")] = False,

@@ -20,9 +20,7 @@ from schema.jws import JwsError, decode_segment
 
 JWKS_BYTES_LIMIT = 262_144
 FETCH_SECONDS = 5.0
-REFETCH_SECONDS = (
-    10.0  # strange key ids in forged tokens must not make the gateway knock at the issuer's door
-)
+REFETCH_SECONDS = 10.0  # strange key ids in forged tokens must not make the gateway knock at the issuer's door
 RENEW_SECONDS = 600.0  # so that a key the issuer took away stops working
 STALE_SECONDS = 3600.0  # longest life of keys that can no longer be renewed
 
@@ -42,9 +40,7 @@ class KeysUnavailable(Exception):
 class KeySource:
     """Keys of one issuer by key id. clock: Unix seconds; client: used for URLs only, closed by its owner."""
 
-    def __init__(
-        self, jwks: str, clock: Callable[[], float], client: httpx.AsyncClient | None = None
-    ) -> None:
+    def __init__(self, jwks: str, clock: Callable[[], float], client: httpx.AsyncClient | None = None) -> None:
         url = urlsplit(jwks)
         self._is_url = url.scheme in ("http", "https")
         if url.scheme == "http" and url.hostname not in ("127.0.0.1", "::1", "localhost"):
@@ -96,9 +92,7 @@ class KeySource:
 
     async def _stream(self, client: httpx.AsyncClient) -> bytes:
         content = b""
-        async with client.stream(
-            "GET", self._jwks, follow_redirects=False, timeout=FETCH_SECONDS
-        ) as response:
+        async with client.stream("GET", self._jwks, follow_redirects=False, timeout=FETCH_SECONDS) as response:
             if response.status_code != 200:
                 raise ValueError("the issuer did not answer 200")
             async for chunk in response.aiter_bytes():
@@ -116,11 +110,7 @@ def verification_keys(text: bytes) -> dict[str, VerificationKey]:
         entries = msgspec.json.decode(text, type=_KeySet).keys
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise ValueError("not a JWKS") from None
-    usable = {
-        str(entry["kid"]): _usable(entry)
-        for entry in entries
-        if entry.get("kid") and entry.get("use") != "enc"
-    }
+    usable = {str(entry["kid"]): _usable(entry) for entry in entries if entry.get("kid") and entry.get("use") != "enc"}
     return {kid: key for kid, key in usable.items() if key is not None}
 
 

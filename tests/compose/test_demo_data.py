@@ -111,9 +111,7 @@ def people_of(city: City, story: str) -> list[dict[str, Any]]:
 
 def test_the_same_seed_gives_the_same_bytes(city: City, tmp_path: Path) -> None:
     again = build_city()
-    assert [(f.facility, f.name, f.data) for f in again.files] == [
-        (f.facility, f.name, f.data) for f in city.files
-    ]
+    assert [(f.facility, f.name, f.data) for f in again.files] == [(f.facility, f.name, f.data) for f in city.files]
     assert json.dumps(again.truth) == json.dumps(city.truth)
     write_city(city, tmp_path / "one")
     write_city(again, tmp_path / "two")
@@ -209,9 +207,7 @@ def test_a_referral_letter_is_honoured_where_it_points(city: City) -> None:
             assert issued[0].get("MA_NOI_DEN", issued[0].get("MA_CSKCB_DEN")) == letter["to"]
         if letter["to"] in XML_FACILITIES:
             arrived = [r for r in rows(city, letter["to"], "XML1") if r["MA_LK"] == letter["to_visit"]]
-            assert [(r["GIAY_CHUYEN_TUYEN"], r["MA_NOI_DI"]) for r in arrived] == [
-                (letter["number"], letter["from"])
-            ]
+            assert [(r["GIAY_CHUYEN_TUYEN"], r["MA_NOI_DI"]) for r in arrived] == [(letter["number"], letter["from"])]
             honoured += letter["from"] == "01003"
     assert honoured >= 3
 
@@ -256,10 +252,7 @@ def test_hiv_is_written_only_in_the_restricted_visits(city: City) -> None:
     arv = {DRUGS[key].ingredient for key in ARV}
     for facility in XML_FACILITIES:
         for row in rows(city, facility, "XML1"):
-            hiv = (
-                row["MA_BENH_CHINH"][:3] in {"B20", "B21", "B22", "B23", "B24", "Z21"}
-                or "HIV" in row["CHAN_DOAN_RV"]
-            )
+            hiv = row["MA_BENH_CHINH"][:3] in {"B20", "B21", "B22", "B23", "B24", "Z21"} or "HIV" in row["CHAN_DOAN_RV"]
             assert hiv is ((facility, row["MA_LK"]) in restricted)
         for row in rows(city, facility, "XML2"):
             assert (facility, row["MA_LK"]) in restricted or row["MA_THUOC"] not in arv

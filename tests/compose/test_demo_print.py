@@ -93,9 +93,7 @@ def test_none_is_said_only_where_a_clinician_stated_it(status: str) -> None:
     text = printed(answer(allergyStatus=status))
     line = next(line for line in text.splitlines() if line.startswith("Dị ứng"))
     assert status in line
-    assert ("none" in line, "không có" in line) == (
-        (True, True) if status == "STATED_NONE" else (False, False)
-    )
+    assert ("none" in line, "không có" in line) == ((True, True) if status == "STATED_NONE" else (False, False))
 
 
 @pytest.mark.parametrize("width", [60, 90, 120, 200])

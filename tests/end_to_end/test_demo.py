@@ -96,9 +96,7 @@ def test_the_printed_answer_is_a_timeline_with_its_ledger(up: RunningDemo) -> No
     assert "00401/2025/GCT 01003 → 01006" in text
     assert "ĐỦ / complete (COMPLETE)" in text
     assert "\x1b" not in text
-    assert all(
-        len(line) <= 90 for line in text.splitlines() if not line.startswith(("curl", "[", "Mã", "Đang"))
-    )
+    assert all(len(line) <= 90 for line in text.splitlines() if not line.startswith(("curl", "[", "Mã", "Đang")))
 
 
 def test_demo_json_says_all_that_a_script_needs_and_only_its_owner_reads_it(up: RunningDemo) -> None:
@@ -115,9 +113,7 @@ def test_demo_json_says_all_that_a_script_needs_and_only_its_owner_reads_it(up: 
     assert stat.S_IMODE((up.folder / "demo.json").stat().st_mode) == 0o600
 
 
-def test_the_showcase_person_comes_first_and_is_the_one_asked_about(
-    up: RunningDemo, truth: dict[str, Any]
-) -> None:
+def test_the_showcase_person_comes_first_and_is_the_one_asked_about(up: RunningDemo, truth: dict[str, Any]) -> None:
     showcase = next(p for p in truth["people"] if p["person"] == truth["showcase"])
     first = up.handout["patients"][0]
     assert (first["kind"], first["value"]) == ("CCCD", showcase["identifiers"]["cccd"])
@@ -171,9 +167,7 @@ def test_a_birth_date_conflict_is_withheld_and_said(up: RunningDemo, truth: dict
     assert coverage(answer)["completeness"] == "INCOMPLETE"
 
 
-def test_nothing_of_an_hiv_patients_restricted_visits_is_in_the_answer(
-    up: RunningDemo, truth: dict[str, Any]
-) -> None:
+def test_nothing_of_an_hiv_patients_restricted_visits_is_in_the_answer(up: RunningDemo, truth: dict[str, Any]) -> None:
     regimens = [drug.name for key, drug in DRUGS.items() if key in ARV]
     assert regimens
     people = [p for p in truth["people"] if p["story"] == "hiv"]

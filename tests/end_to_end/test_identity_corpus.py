@@ -47,7 +47,9 @@ def test_no_answer_holds_a_visit_of_somebody_else(city: TestCity) -> None:
             edges = part["patient"]["encounters"]["edges"] if part["patient"] else []
             seen = {(e["facility"]["code"], e["node"]["period"]["start"][:16]) for e in edges}
             strangers = seen - own
-            assert not strangers, f"{person['person']} ({person['story']}) by {kind} was shown {len(strangers)} foreign visits"
+            assert not strangers, (
+                f"{person['person']} ({person['story']}) by {kind} was shown {len(strangers)} foreign visits"
+            )
             found, missed = found + len(seen), missed + len(own - seen)
             withheld += sum(f["outcome"] == "WITHHELD" for f in part["coverage"]["facilities"])
     assert asked > 100

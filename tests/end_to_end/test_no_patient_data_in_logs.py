@@ -48,11 +48,13 @@ def test_no_log_of_any_process_holds_patient_data(tmp_path: Path) -> None:
             answer = city.ask(token, hospital.QUERY % 5, variables)
             assert answer["errors"]
             assert hospital.CCCD not in str(answer["errors"])
-        for text in (f"{{ patient(by: {{value: \"{hospital.CCCD}\"}} ", f"query {{ {hospital.CCCD} }}"):
+        for text in (f'{{ patient(by: {{value: "{hospital.CCCD}"}} ', f"query {{ {hospital.CCCD} }}"):
             assert city.ask(token, text)["errors"]
         httpx.get(f"{city.gateway.url}/graphql", params={"query": "{contract}", "note": hospital.CCCD})
         httpx.post(f"{city.nodes['01003'].url}/graphql", json={"query": hospital.CCCD})
-        httpx.post(f"{city.gateway.url}/graphql", content=f"{{{hospital.CCCD}", headers={"content-type": "application/json"})
+        httpx.post(
+            f"{city.gateway.url}/graphql", content=f"{{{hospital.CCCD}", headers={"content-type": "application/json"}
+        )
         wait_for("the failed files", lambda: city.loaded("01003")[0] == len(files))
         logs = [p.log.read_text(errors="replace") for p in (city.gateway, *city.nodes.values())]
     assert "inbox item ingested" in logs[1]

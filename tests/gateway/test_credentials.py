@@ -61,9 +61,7 @@ def test_a_token_works_once(gateway: RunningGateway, node: HandMadeNode) -> None
     assert refused(node.send(body, token)) == (401, "NODE_REFUSED")
 
 
-def test_a_token_seen_before_a_restart_does_not_work_after_it(
-    gateway: RunningGateway, node: HandMadeNode
-) -> None:
+def test_a_token_seen_before_a_restart_does_not_work_after_it(gateway: RunningGateway, node: HandMadeNode) -> None:
     body = node.message(patient())
     token = node.token(body, seconds=-6)
     assert node.send(body, token).status_code == 401  # signed before this process began

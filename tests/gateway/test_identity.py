@@ -65,9 +65,7 @@ def test_birth_date_and_sex_are_compared_at_the_coarser_precision(
 
 
 @given(DATES, GENDERS, DATES, GENDERS)
-def test_agreement_does_not_depend_on_the_side(
-    d1: str | None, g1: str | None, d2: str | None, g2: str | None
-) -> None:
+def test_agreement_does_not_depend_on_the_side(d1: str | None, g1: str | None, d2: str | None, g2: str | None) -> None:
     a, b = KEY.person_digest(d1, g1), KEY.person_digest(d2, g2)
     assert agrees(a, b) is agrees(b, a)
     assert agrees(a, a) is not False
@@ -75,9 +73,7 @@ def test_agreement_does_not_depend_on_the_side(
 
 
 def test_the_sexes_of_two_years_cannot_be_sorted_by_their_digests() -> None:
-    digests = {
-        KEY.person_digest(str(year), sex).sex for year in range(1940, 2000) for sex in ("MALE", "FEMALE")
-    }
+    digests = {KEY.person_digest(str(year), sex).sex for year in range(1940, 2000) for sex in ("MALE", "FEMALE")}
     assert len(digests) == 120
 
 

@@ -87,10 +87,7 @@ def test_a_row_that_could_be_either_stays_out_of_the_side_that_wins() -> None:
 
 
 def test_more_than_two_persons_on_one_number_quarantine_it() -> None:
-    rows = [
-        row(f, d, fits=f == "A")
-        for f, d in zip("ABC", ("1980-03-05", "1980-03-06", "1991-01-01"), strict=True)
-    ]
+    rows = [row(f, d, fits=f == "A") for f, d in zip("ABC", ("1980-03-05", "1980-03-06", "1991-01-01"), strict=True)]
     assert kept(*rows) == []
     assert set(reasons(*rows).values()) == {Withheld.IDENTITY_QUARANTINED}
 
@@ -186,9 +183,7 @@ def fill(gateway: RunningGateway, count: int) -> None:
     )
     rows = []
     for i in range(count):
-        person = gateway.key.person_digest(
-            f"19{i % 80 + 20}-0{i % 9 + 1}-1{i % 10}", "MALE" if i % 2 else "FEMALE"
-        )
+        person = gateway.key.person_digest(f"19{i % 80 + 20}-0{i % 9 + 1}-1{i % 10}", "MALE" if i % 2 else "FEMALE")
         token = gateway.key.patient_token(IdentifierKind.CCCD, f"{i:012d}")
         ref = gateway.key.patient_token(IdentifierKind.MRN, str(i)).hex()[:26]
         rows.append((token, 1, ref, 1, 1, person.day, person.year, person.sex, True, False))

@@ -22,9 +22,7 @@ def differences(connection: Connection) -> list[Any]:
     def belongs(_thing: object, name: str | None, kind: str, _reflected: bool, other: object) -> bool:
         return kind != "table" or name in mine or other is not None
 
-    return list(
-        compare_metadata(MigrationContext.configure(connection, opts={"include_object": belongs}), METADATA)
-    )
+    return list(compare_metadata(MigrationContext.configure(connection, opts={"include_object": belongs}), METADATA))
 
 
 def test_migrating_makes_exactly_the_tables_of_the_code(tmp_path: Path) -> None:

@@ -32,9 +32,7 @@ def connect(gateway: RunningGateway) -> None:
                 "INSERT INTO node (pk, id, url, public_key, contract_version, sdl_sha256, enrolled_at)"
                 " VALUES (1, 'node-1', 'https://n', '{}', '1.0', '', '')"
             )
-            await connection.exec_driver_sql(
-                "UPDATE facility SET node = 1, feeds = '[\"FHIR\"]' WHERE code = '01001'"
-            )
+            await connection.exec_driver_sql("UPDATE facility SET node = 1, feeds = '[\"FHIR\"]' WHERE code = '01001'")
 
     gateway.with_store(work)
 

@@ -35,9 +35,7 @@ def test_an_unknown_variable_is_refused_by_name(tmp_path: Path) -> None:
 
 def test_a_variable_wins_over_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CITY_GATEWAY_LISTEN_PORT", "9001")
-    monkeypatch.setenv(
-        "CITY_GATEWAY_CONFIG", str(write(tmp_path, f'data_folder = "{tmp_path}"\nlisten_port = 9000'))
-    )
+    monkeypatch.setenv("CITY_GATEWAY_CONFIG", str(write(tmp_path, f'data_folder = "{tmp_path}"\nlisten_port = 9000')))
     assert load_settings().listen_port == 9001
 
 
@@ -51,9 +49,7 @@ def test_an_issuer_names_exactly_one_source_of_keys_and_never_plain_http(tmp_pat
     for lines in ("", 'jwks_file = "a"\njwks_url = "https://a"', 'jwks_url = "http://a"'):
         with pytest.raises(SettingsInvalid, match="jwks"):
             load_settings(write(tmp_path, head + lines), {})
-    assert (
-        load_settings(write(tmp_path, head + 'jwks_file = "keys.json"'), {}).issuers[0].audience == "gateway"
-    )
+    assert load_settings(write(tmp_path, head + 'jwks_file = "keys.json"'), {}).issuers[0].audience == "gateway"
 
 
 def test_a_wrong_value_is_named_but_never_shown(tmp_path: Path) -> None:

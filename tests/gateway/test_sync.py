@@ -42,9 +42,7 @@ def test_a_synced_patient_is_found_by_identifier(gateway: RunningGateway, node: 
     assert located.person == gateway.key.person_digest("1980-03-05", "MALE")
 
 
-def test_no_identifier_name_or_date_is_in_the_gateways_files(
-    gateway: RunningGateway, node: HandMadeNode
-) -> None:
+def test_no_identifier_name_or_date_is_in_the_gateways_files(gateway: RunningGateway, node: HandMadeNode) -> None:
     assert node.send(node.message(patient(birth_date="1980-12-31"))).status_code == 200
     assert refs(gateway) == ["ref-00000001"]
     files = list(gateway.settings.data_folder.iterdir())
@@ -54,9 +52,7 @@ def test_no_identifier_name_or_date_is_in_the_gateways_files(
         assert canary.encode() not in content
 
 
-def test_a_corrected_identifier_finds_nobody_under_the_old_number(
-    gateway: RunningGateway, node: HandMadeNode
-) -> None:
+def test_a_corrected_identifier_finds_nobody_under_the_old_number(gateway: RunningGateway, node: HandMadeNode) -> None:
     node.send(node.message(patient(CCCD)))
     node.send(node.message(patient(OTHER_CCCD), since=1, position=2))
     assert (refs(gateway, CCCD), refs(gateway, OTHER_CCCD)) == ([], ["ref-00000001"])
@@ -120,9 +116,7 @@ def test_one_nodes_ref_does_not_withdraw_anothers(gateway: RunningGateway, node:
     assert refs(gateway) == ["ref-00000001"]
 
 
-def test_facilities_are_current_only_when_nothing_is_pending(
-    gateway: RunningGateway, node: HandMadeNode
-) -> None:
+def test_facilities_are_current_only_when_nothing_is_pending(gateway: RunningGateway, node: HandMadeNode) -> None:
     node.send(node.message(patient(), pending=3))
     state = gateway.city().facilities["01001"]
     assert state.synced_at is None and state.as_of is not None and state.feeds == {Feed.FHIR}
@@ -133,9 +127,7 @@ def test_facilities_are_current_only_when_nothing_is_pending(
     assert gateway.city().facilities["01001"].synced_at == first
 
 
-def test_lagging_feeds_are_told_also_while_changes_are_pending(
-    gateway: RunningGateway, node: HandMadeNode
-) -> None:
+def test_lagging_feeds_are_told_also_while_changes_are_pending(gateway: RunningGateway, node: HandMadeNode) -> None:
     report = [{"facility": "01001", "feeds": [], "lagging": True}]
     node.send(node.message(facilities=report, pending=1))
     assert gateway.city().facilities["01001"].lagging
@@ -195,11 +187,7 @@ def test_a_body_without_end_is_cut(gateway: RunningGateway, node: HandMadeNode) 
 def test_logs_of_refusals_hold_no_patient(
     gateway: RunningGateway, node: HandMadeNode, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    node.send(
-        node.message(
-            patient(identifiers=[["CCCD", "000000000000"], ["CCCD", CCCD], ["TATTOO", "canary-value"]])
-        )
-    )
+    node.send(node.message(patient(identifiers=[["CCCD", "000000000000"], ["CCCD", CCCD], ["TATTOO", "canary-value"]])))
     node.send(node.message(patient()), "bad")
     printed = capfd.readouterr()
     text = printed.out + printed.err

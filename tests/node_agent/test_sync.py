@@ -44,9 +44,7 @@ def synced(gateway: RunningGateway, code: str = "01001") -> datetime | None:
     return gateway.city().facilities[code].synced_at
 
 
-def test_what_is_stored_at_the_node_is_found_at_the_gateway(
-    gateway: RunningGateway, node: RunningNode
-) -> None:
+def test_what_is_stored_at_the_node_is_found_at_the_gateway(gateway: RunningGateway, node: RunningNode) -> None:
     node.put("1", number(10), doubts="UNDER_SIX")
     node.start()
     wait_until(lambda: found(gateway, number(10)) == ["ref-01001-1"])
@@ -56,9 +54,7 @@ def test_what_is_stored_at_the_node_is_found_at_the_gateway(
     wait_until(lambda: found(gateway, number(20)) == ["ref-01001-2"])
 
 
-def test_a_corrected_number_finds_nobody_under_the_old_one(
-    gateway: RunningGateway, node: RunningNode
-) -> None:
+def test_a_corrected_number_finds_nobody_under_the_old_one(gateway: RunningGateway, node: RunningNode) -> None:
     node.put("1", number(10))
     node.start()
     wait_until(lambda: bool(found(gateway, number(10))))
@@ -143,9 +139,7 @@ def test_a_poke_does_not_wait_for_the_next_round(gateway: RunningGateway, tmp_pa
         node.stop()
 
 
-def test_a_silent_feed_and_one_that_never_spoke_are_lagging(
-    gateway: RunningGateway, node: RunningNode
-) -> None:
+def test_a_silent_feed_and_one_that_never_spoke_are_lagging(gateway: RunningGateway, node: RunningNode) -> None:
     node.start()
     wait_until(lambda: gateway.city().facilities["01001"].lagging)
     node.received(node.now() - timedelta(minutes=10))
@@ -215,9 +209,7 @@ def test_a_node_whose_clock_is_wrong_follows_the_gateways(gateway: RunningGatewa
     wait_until(lambda: bool(found(gateway, number(10))))
 
 
-def test_patients_of_a_facility_outside_the_enrolment_are_not_sent(
-    gateway: RunningGateway, node: RunningNode
-) -> None:
+def test_patients_of_a_facility_outside_the_enrolment_are_not_sent(gateway: RunningGateway, node: RunningNode) -> None:
     node.put("1", number(10), facility="01002")
     node.put("2", number(20))
     node.start()
@@ -240,9 +232,7 @@ def test_too_fast_a_node_waits_as_long_as_it_is_told_and_then_goes_on(tmp_path: 
         gateway.stop()
 
 
-def test_a_revoked_node_keeps_trying_and_keeps_its_changes(
-    gateway: RunningGateway, node: RunningNode
-) -> None:
+def test_a_revoked_node_keeps_trying_and_keeps_its_changes(gateway: RunningGateway, node: RunningNode) -> None:
     node.put("1", number(10))
     gateway.revoke(node.enrolment.node_id)
     node.start()

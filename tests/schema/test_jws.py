@@ -37,9 +37,7 @@ def test_what_was_signed_comes_back(payload: bytes) -> None:
 
 def test_another_implementation_reads_our_tokens() -> None:
     token = jws.sign(KEY, KID, TYPE, b'{"a":1}')
-    public = OKPKey.import_key(
-        {"kty": "OKP", "crv": "Ed25519", "x": b64(KEY.public_key().public_bytes_raw())}
-    )
+    public = OKPKey.import_key({"kty": "OKP", "crv": "Ed25519", "x": b64(KEY.public_key().public_bytes_raw())})
     read = other_jws.deserialize_compact(token, public, algorithms=["Ed25519"])
     assert read.payload == b'{"a":1}'
     assert read.headers() == {"alg": "Ed25519", "kid": KID, "typ": TYPE}

@@ -55,9 +55,7 @@ def _per_patient(facility: Facility, visits: list[Visit], result: FhirExport) ->
         for place, group in enumerate(groups):
             data = bundle(facility, _join(result.final[visit.number] for visit in group), method="POST")
             name = f"bundle-{number}-{place + 1}.json"
-            files.append(
-                (group[-1].sent, InboxFile(facility.code, name, data, tuple(v.number for v in group)))
-            )
+            files.append((group[-1].sent, InboxFile(facility.code, name, data, tuple(v.number for v in group))))
     return files
 
 
@@ -79,9 +77,7 @@ def _per_visit(facility: Facility, visits: list[Visit], result: FhirExport) -> l
             small = [r for r in resources if r["resourceType"] in named] + [amended]
             correction = bundle(facility, small, method="PUT")
             name = f"bundle-{visit.number}-amended.json"
-            files.append(
-                (visit.sent, InboxFile(facility.code, name, correction, (visit.number,), ("amended",)))
-            )
+            files.append((visit.sent, InboxFile(facility.code, name, correction, (visit.number,), ("amended",))))
             result.final[visit.number] = [amended if r["id"] == amended["id"] else r for r in resources]
         data = bundle(facility, resources, method="PUT", kind=kind)
         files.append((visit.sent, InboxFile(file.facility, file.name, data, file.visits, file.oddities)))
@@ -131,9 +127,7 @@ def ndjson(resources: list[Resource]) -> bytes:
 def _rewired(value: Any, urns: dict[str, str]) -> Any:
     if isinstance(value, dict):
         return {
-            key: urns.get(inner, inner)
-            if key == "reference" and isinstance(inner, str)
-            else _rewired(inner, urns)
+            key: urns.get(inner, inner) if key == "reference" and isinstance(inner, str) else _rewired(inner, urns)
             for key, inner in value.items()
         }
     if isinstance(value, list):

@@ -45,9 +45,7 @@ def build_city(seed: int = DEFAULT_SEED, people: int = 200, as_of: date = DEFAUL
             exports[facility.code] = export(facility, own, by_key, as_of)
         else:
             fhir[facility.code] = export_fhir(facility, own)
-    files = [
-        file for facility in FACILITIES for file in (exports.get(facility.code) or fhir[facility.code]).files
-    ]
+    files = [file for facility in FACILITIES for file in (exports.get(facility.code) or fhir[facility.code]).files]
     truth = tell_truth(cast, visits, exports, fhir)
     return City(FACILITIES, tuple(cast.people), tuple(files), truth)
 

@@ -148,32 +148,24 @@ def _services(
     for place, key in enumerate(wanted):
         service = SERVICES[key]
         ordered = start + timedelta(minutes=8 + 4 * place)
-        resulted = ordered + timedelta(
-            minutes=rng.randint(20, 45) if service.indices or service.imaging else 10
-        )
+        resulted = ordered + timedelta(minutes=rng.randint(20, 45) if service.indices or service.imaging else 10)
         values = tuple((index, index.value(rng)) for index in service.indices)
         orders.append(ServiceOrder(service, doctor, rng.choice(facility.staff), ordered, resulted, values))
     if plan.nights:
         bed = SERVICES["bed"]
         orders.append(
-            ServiceOrder(
-                bed, doctor, doctor, start + timedelta(hours=2), start + timedelta(hours=2), (), plan.nights
-            )
+            ServiceOrder(bed, doctor, doctor, start + timedelta(hours=2), start + timedelta(hours=2), (), plan.nights)
         )
     return tuple(orders)
 
 
-def _notes(
-    rng: Random, plan: VisitPlan, facility: Facility, start: datetime, first: Vitals
-) -> tuple[Note, ...]:
+def _notes(rng: Random, plan: VisitPlan, facility: Facility, start: datetime, first: Vitals) -> tuple[Note, ...]:
     """QĐ 4750 sends XML5 for stays and for treatment over days, not for a plain examination."""
     if plan.kind in {EXAMINATION, COLLECTION, OTHER}:
         return ()
     notes = []
     for day in range(max(plan.nights, 1)):
         vitals = first if day == 0 else _vitals(rng, plan, start.date())
-        text = (
-            f"{_COURSE[(day + rng.randint(0, 1)) % len(_COURSE)]}. Chẩn đoán: {text_of(plan.code).lower()}."
-        )
+        text = f"{_COURSE[(day + rng.randint(0, 1)) % len(_COURSE)]}. Chẩn đoán: {text_of(plan.code).lower()}."
         notes.append(Note(start + timedelta(days=day, minutes=15), rng.choice(facility.staff), text, vitals))
     return tuple(notes)

@@ -69,9 +69,7 @@ EXTRA_TEXT = {"D63.8": "Thiếu máu trong các bệnh mạn tính khác đượ
 
 
 def _parse(row: str) -> Condition:
-    code, text, complaint, drugs, services, also, ages, sex, flags, department = (
-        c.strip() for c in row.split("|")
-    )
+    code, text, complaint, drugs, services, also, ages, sex, flags, department = (c.strip() for c in row.split("|"))
     low, high = (int(bound) for bound in ages.split("-"))
     return Condition(
         code, text, complaint, tuple(drugs.split()), tuple(services.split()), tuple(also.split()),

@@ -83,9 +83,7 @@ def _conditions(rng: Random, person: Person, cast: Cast, most: int) -> list[Cond
     return rng.sample(fitting, min(most, len(fitting)))
 
 
-def _plan(
-    rng: Random, cast: Cast, person: Person, facility: str, condition: Condition, days_ago: int
-) -> VisitPlan:
+def _plan(rng: Random, cast: Cast, person: Person, facility: str, condition: Condition, days_ago: int) -> VisitPlan:
     chance = rng.random()
     kind, nights = EXAMINATION, 0
     if condition.inpatient and chance < 0.45:
@@ -104,9 +102,7 @@ def _plan(
         standing = Random(f"allergy/{cast.seed}/{person.key}").random()
         if standing < 0.25 and rng.random() < 0.75:
             flags.add("allergy" if standing < 0.15 else "no_allergy")
-        flags |= {
-            flag for flag, share in (("immunization", 0.12), ("document", 0.18)) if rng.random() < share
-        }
+        flags |= {flag for flag, share in (("immunization", 0.12), ("document", 0.18)) if rng.random() < share}
     return VisitPlan(
         person,
         facility,
@@ -122,6 +118,4 @@ def _plan(
 
 def _open_visit(cast: Cast, person: Person, facility: str, condition: Condition, place: int) -> None:
     """Admitted in the last two days and not yet discharged."""
-    cast.visit(
-        VisitPlan(person, facility, cast.day(place % 2), condition.code, INPATIENT, nights=1, still_open=True)
-    )
+    cast.visit(VisitPlan(person, facility, cast.day(place % 2), condition.code, INPATIENT, nights=1, still_open=True))

@@ -68,9 +68,7 @@ def damaged_files() -> dict[str, bytes]:
     inner = table_text("XML1", [_row("HONG-9", GHI_CHU="CHO_THAY")], _PLAIN).replace("CHO_THAY", "&d;")
     return {
         "bad_base64.xml": _whole(FACILITY, _summary(_row("HONG-1")), _file("XML2", "@@@ not base64 !!")),
-        "inner_not_xml.xml": _whole(
-            FACILITY, _summary(_row("HONG-2")), _file("XML3", _encoded("MA_LK;STT\n1;2\n"))
-        ),
+        "inner_not_xml.xml": _whole(FACILITY, _summary(_row("HONG-2")), _file("XML3", _encoded("MA_LK;STT\n1;2\n"))),
         "not_xml.xml": b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n1 0 obj\n<< >>\nendobj\n",
         "empty_file.xml": b"",
         "truncated.xml": good[: len(good) * 2 // 3],

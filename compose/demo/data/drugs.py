@@ -81,9 +81,7 @@ def _parse(row: str, place: int) -> Drug:
     cells = [cell.strip() for cell in row.split("|")]
     key, ingredient, name, strength, unit, route, form, each, times, price, atc = cells
     registration = (
-        f"VD-{20_100 + place * 137}-{14 + place % 9}"
-        if place % 3
-        else f"VN-{16_000 + place * 91}-{13 + place % 8}"
+        f"VD-{20_100 + place * 137}-{14 + place % 9}" if place % 3 else f"VN-{16_000 + place * 91}-{13 + place % 8}"
     )
     return Drug(
         key,

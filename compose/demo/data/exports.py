@@ -138,9 +138,7 @@ def _resend_kinds(facility: Facility, visits: list[Visit], people: dict[str, Per
     fitting = [
         visit
         for visit in visits
-        if visit.person.story in {"ordinary", "shared"}
-        and visit.drugs
-        and {"XML4"} <= tables_of(visit).keys()
+        if visit.person.story in {"ordinary", "shared"} and visit.drugs and {"XML4"} <= tables_of(visit).keys()
     ]
     return {visit.number: kind for visit, kind in zip(fitting[4::6], wanted, strict=False)}
 
@@ -201,9 +199,7 @@ def _arrival(facility: Facility, visits: list[Visit]) -> _Item:
     rows = [check_in(visit) | {"STT": str(place)} for place, visit in enumerate(visits, start=1)]
     data = check_in_file(rows, STYLES[facility.code])
     numbers = tuple(visit.number for visit in visits)
-    return _Item(
-        max(v.start for v in visits).date(), 0, f"checkin-{numbers[0]}", data, numbers, ("check_in",)
-    )
+    return _Item(max(v.start for v in visits).date(), 0, f"checkin-{numbers[0]}", data, numbers, ("check_in",))
 
 
 def _open_groups(facility: Facility, visits: list[Visit]) -> Iterable[list[Visit]]:

@@ -54,9 +54,7 @@ class Facility:
 def _staff(province: str, first: int, *names: str) -> tuple[Practitioner, ...]:
     return tuple(
         Practitioner(
-            f"{first + 7 * place:06d}/{province}-CCHN"
-            if place % 3
-            else f"GPHN.HD.{first % 90_000 + place:05d}",
+            f"{first + 7 * place:06d}/{province}-CCHN" if place % 3 else f"GPHN.HD.{first % 90_000 + place:05d}",
             f"01{30_000_000 + first * 11 + place:08d}",
             name,
         )

@@ -69,11 +69,7 @@ def _who(visit: Visit, written: Written) -> Row:
 
 
 def _findings(visit: Visit) -> str:
-    lines = [
-        f"{index.name}: {value} {index.unit}".strip()
-        for order in visit.services
-        for index, value in order.values
-    ]
+    lines = [f"{index.name}: {value} {index.unit}".strip() for order in visit.services for index, value in order.values]
     return "; ".join(lines[:6]) or "Không có kết quả bất thường"
 
 

@@ -78,9 +78,7 @@ def patient(visit: Visit) -> Resource:
     written = person.identifier if plan.written_id is None else plan.written_id
     if person.passport:
         passport = coded(V2_0203, "PPN", "Hộ chiếu")
-        identifiers.append(
-            {"type": passport, "system": f"{SID}/passport/{person.nationality}", "value": written}
-        )
+        identifiers.append({"type": passport, "system": f"{SID}/passport/{person.nationality}", "value": written})
     elif written:
         kind = "cmnd" if len(written) == 9 else "cccd"
         identifiers.append({"use": "official", "system": f"{SID}/{kind}", "value": written})

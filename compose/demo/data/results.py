@@ -68,9 +68,7 @@ def vital_signs(visit: Visit) -> list[Resource]:
         start=2,
     ):
         single = _observation(visit, f"{visit.number}-vs{place}", "vital-signs", code, text)
-        found.append(
-            single | {"effectiveDateTime": _time(visit), "valueQuantity": _quantity(value, unit, ucum)}
-        )
+        found.append(single | {"effectiveDateTime": _time(visit), "valueQuantity": _quantity(value, unit, ucum)})
     return found
 
 

@@ -149,9 +149,7 @@ def _newborns(cast: Cast) -> None:
         )  # fmt: skip
         leave = frozenset({"pregnancy_leave"})
         cast.visit(VisitPlan(mother, "01006", cast.day(330 - 55 * place), "Z34.0", appointment_days=28))
-        cast.visit(
-            VisitPlan(mother, "01003", cast.day(190 - 55 * place), "Z34.0", flags=leave, appointment_days=28)
-        )
+        cast.visit(VisitPlan(mother, "01003", cast.day(190 - 55 * place), "Z34.0", flags=leave, appointment_days=28))
         cast.visit(
             VisitPlan(
                 mother, "01003", born - timedelta(days=1), "O80.0", INPATIENT, nights=4, baby=baby,
@@ -230,9 +228,7 @@ def _placeholders(cast: Cast) -> None:
         person = cast.change(
             person, cccd="", written_id=PLACEHOLDERS[place // 2], cards=person.cards if place % 3 == 0 else ()
         )
-        cast.visit(
-            VisitPlan(person, facility, cast.day(45 + 23 * place), ("J06.9", "A09.9", "L50.9")[place % 3])
-        )
+        cast.visit(VisitPlan(person, facility, cast.day(45 + 23 * place), ("J06.9", "A09.9", "L50.9")[place % 3]))
 
 
 def _foreigners(cast: Cast) -> None:
@@ -279,7 +275,5 @@ def _psychiatric(cast: Cast) -> None:
         person = cast.add("psychiatric", ages=(22, 52))
         flags = frozenset({"psychiatric"})
         cast.visit(VisitPlan(person, facility, cast.day(350), "F20.0", INPATIENT, nights=9, flags=flags))
-        cast.visit(
-            VisitPlan(person, facility, cast.day(290), "F20.0", LONG_TERM, flags=flags, appointment_days=28)
-        )
+        cast.visit(VisitPlan(person, facility, cast.day(290), "F20.0", LONG_TERM, flags=flags, appointment_days=28))
         cast.visit(VisitPlan(person, "01025" if place else "01003", cast.day(100), "L50.9"))

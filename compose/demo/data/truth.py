@@ -30,9 +30,7 @@ _WHOLE_VISIT = ("hiv", "psychiatric")
 _ADMINISTRATIVE = frozenset({"Organization", "Practitioner", "Patient", "Coverage"})
 
 
-def tell_truth(
-    cast: Cast, visits: list[Visit], exports: dict[str, Export], fhir: dict[str, FhirExport]
-) -> Truth:
+def tell_truth(cast: Cast, visits: list[Visit], exports: dict[str, Export], fhir: dict[str, FhirExport]) -> Truth:
     """One JSON object; its keys are described in the parts below."""
     by_person: dict[str, list[Visit]] = {person.key: [] for person in cast.people}
     for visit in visits:
@@ -85,9 +83,7 @@ def _total(counts: Iterable[Counter[str]]) -> dict[str, int]:
     return dict(sorted(total.items()))
 
 
-def _facility(
-    code: str, visits: list[Visit], exports: dict[str, Export], fhir: dict[str, FhirExport]
-) -> Truth:
+def _facility(code: str, visits: list[Visit], exports: dict[str, Export], fhir: dict[str, FhirExport]) -> Truth:
     """`local_patients`: MA_BN or FHIR Patient.id -> person key."""
     own = [visit for visit in visits if visit.facility.code == code]
     files = exports[code].files if code in exports else fhir[code].files
@@ -101,9 +97,7 @@ def _facility(
     }
 
 
-def _person(
-    person: Person, visits: list[Visit], exports: dict[str, Export], fhir: dict[str, FhirExport]
-) -> Truth:
+def _person(person: Person, visits: list[Visit], exports: dict[str, Export], fhir: dict[str, FhirExport]) -> Truth:
     facilities: dict[str, Truth] = {}
     for code in sorted({visit.facility.code for visit in visits}):
         own = [visit for visit in visits if visit.facility.code == code]

@@ -77,9 +77,7 @@ def read(data: bytes) -> Envelope:
     if markup.name_of(root) != "GIAMDINHHS":
         envelope.notes.add("ENVELOPE_NAME", "GIAMDINHHS")
     for position, node in enumerate(nodes, start=1):
-        envelope.dossiers.append(
-            _read_dossier(position, node, header.get("NGAYLAP", ""), header.get("MACSKCB", ""))
-        )
+        envelope.dossiers.append(_read_dossier(position, node, header.get("NGAYLAP", ""), header.get("MACSKCB", "")))
     if header.get("SOLUONGHOSO", "").isdigit() and int(header["SOLUONGHOSO"][:9]) != len(nodes):
         envelope.notes.add("COUNT_DIFFERS", "GIAMDINHHS/SOLUONGHOSO")
     return envelope
@@ -95,9 +93,7 @@ def _pieces(data: bytes, broken: markup.BrokenXmlError) -> Envelope:
     """
     envelope = Envelope(line=broken.line)
     if broken.code == "XML_NOT_WELL_FORMED":
-        header = {
-            match[1].decode(): match[2].decode("utf-8", "replace").strip() for match in HEADER.finditer(data)
-        }
+        header = {match[1].decode(): match[2].decode("utf-8", "replace").strip() for match in HEADER.finditer(data)}
         for position, piece in enumerate(HOSO.finditer(data), start=1):
             created, sender = header.get("NGAYLAP", ""), header.get("MACSKCB", "")
             try:

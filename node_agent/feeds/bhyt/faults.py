@@ -62,9 +62,7 @@ class BhytError(Exception):
         super().__init__(code)
         self.code, self.table, self.field = code, table, field
 
-    def report(
-        self, where: str, facility: str | None = None, patient: ParsedPatient | None = None
-    ) -> FeedError:
+    def report(self, where: str, facility: str | None = None, patient: ParsedPatient | None = None) -> FeedError:
         """The FeedError of this fault at a place such as 'HOSO 2'."""
         vietnamese, english = REASONS[self.code]
         return FeedError(self.code, where, self.table, self.field, vietnamese, english, facility, patient)

@@ -24,9 +24,7 @@ def referral_records(rows: list[Row], visit: Visit) -> Iterator[ParsedRecord]:
         issuer = row.text("MA_CSKCB") or sent_by or visit.facility
         when = row.date("NGAY_RA") or visit.end
         issued = (issuer, number) if number else None
-        yield visit.record(
-            RecordKind.REFERRAL, place, _referral(row, issuer, number, when), time=when, number=issued
-        )
+        yield visit.record(RecordKind.REFERRAL, place, _referral(row, issuer, number, when), time=when, number=issued)
 
 
 def _referral(row: Row, issuer: str, number: str | None, when: str | None) -> Body:

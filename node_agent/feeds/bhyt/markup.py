@@ -55,9 +55,7 @@ def name_of(element: etree._Element) -> str:
 
 def descendants(element: etree._Element, *names: str) -> Iterator[etree._Element]:
     """Elements of those names below `element`, in document order."""
-    return (
-        child for child in element.iterdescendants() if isinstance(child.tag, str) and name_of(child) in names
-    )
+    return (child for child in element.iterdescendants() if isinstance(child.tag, str) and name_of(child) in names)
 
 
 def text_of(element: etree._Element) -> str:

@@ -58,9 +58,7 @@ def _prescription(place: str, lines: list[tuple[Row, Body]], visit: Visit) -> Pa
     authored = first.date("NGAY_YL")
     for row, _ in lines:
         row.date("NGAY_TH_YL")
-    items: list[dict[str, Any]] = [
-        {"position": place, **drug} for place, (_, drug) in enumerate(lines, start=1)
-    ]
+    items: list[dict[str, Any]] = [{"position": place, **drug} for place, (_, drug) in enumerate(lines, start=1)]
     body: Body = {
         "number": None,
         "status": None,

@@ -26,9 +26,7 @@ def result_records(rows: list[Row], visit: Visit) -> Iterator[ParsedRecord]:
             yield _observation(key, row, narrative, visit)
 
 
-def observation_body(
-    code: dict[str, Any], value: str | None, unit: str | None, effective: str | None
-) -> Body:
+def observation_body(code: dict[str, Any], value: str | None, unit: str | None, effective: str | None) -> Body:
     """An Observation body with every key; quantity only where the value reads as a number."""
     number = values.measured(value) if value else None
     return {
@@ -37,9 +35,7 @@ def observation_body(
         "code": code,
         "service": None,
         "value": value,
-        "quantity": {"value": number[0], "comparator": number[1], "unit": unit, "code": None}
-        if number
-        else None,
+        "quantity": {"value": number[0], "comparator": number[1], "unit": unit, "code": None} if number else None,
         "valueCode": None,
         "interpretation": None,
         "referenceRange": None,

@@ -35,9 +35,7 @@ def patient_of(row: Row, facility: str, visit_start: str, tables: dict[str, list
     return ParsedPatient(facility, local_id, identifiers, name, birth, GENDERS.get(sex or ""), doubts)
 
 
-def identifiers_of(
-    number: str | None, cards: Iterable[str], notes: Notes, table: str
-) -> tuple[Identifier, ...]:
+def identifiers_of(number: str | None, cards: Iterable[str], notes: Notes, table: str) -> tuple[Identifier, ...]:
     """SO_CCCD by its shape, and the BHXH number of each card (its last ten digits).
 
     Placeholders are only noted.
@@ -88,9 +86,7 @@ def attributed(tables: dict[str, list[Row]], broken: Iterable[str], facility: st
     local_id is '' when only identifiers could be read; None when neither could.
     """
     rows = [
-        row
-        for table in ("XML1", "XML0", "XML14", "XML13", "XML15", "XML6", "XML7")
-        for row in tables.get(table, [])
+        row for table in ("XML1", "XML0", "XML14", "XML13", "XML15", "XML6", "XML7") for row in tables.get(table, [])
     ]
 
     def first(column: str) -> str | None:
@@ -110,6 +106,4 @@ def attributed(tables: dict[str, list[Row]], broken: Iterable[str], facility: st
         birth = partial_date(first("NGAY_SINH") or "")
     except ValueError:
         birth = None
-    return ParsedPatient(
-        facility, local_id, identifiers, first("HO_TEN"), birth, GENDERS.get(first("GIOI_TINH") or "")
-    )
+    return ParsedPatient(facility, local_id, identifiers, first("HO_TEN"), birth, GENDERS.get(first("GIOI_TINH") or ""))

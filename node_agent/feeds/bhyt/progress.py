@@ -57,13 +57,7 @@ def _vital_signs(text: str, when: str | None, row: Row) -> Iterator[tuple[str, B
         for written in filter(None, (" ".join(part.split()) for part in group.split("_"))):
             part = PART.fullmatch(written)
             sign, value = (part[1].upper(), part[2].strip()) if part else ("", "")
-            body = (
-                _pressure(value, when)
-                if sign == "HA"
-                else _sign(sign, value, when)
-                if sign in SIGNS
-                else None
-            )
+            body = _pressure(value, when) if sign == "HA" else _sign(sign, value, when) if sign in SIGNS else None
             if body is not None:
                 yield sign, body
             elif sign != "HL":

@@ -126,9 +126,7 @@ def restricted_records(rows: list[Row], visit: Visit) -> Iterator[ParsedRecord]:
         for column in DATES.get(table, ()):
             when = when or row.date(column)
         title = TITLES[table]
-        body = document_body(
-            codes.code("LOAIHOSO", table, title), title, when, signer(row), sections_of(row, headings)
-        )
+        body = document_body(codes.code("LOAIHOSO", table, title), title, when, signer(row), sections_of(row, headings))
         # A birth or a pregnancy is no secret of the visit: hiding that visit from a mother's doctor would be a danger.
         labels = UNIT_LABELS.get(table, frozenset({"CERTIFICATE"})) | (REPRODUCTIVE if pregnancy else frozenset())
         yield visit.record(RecordKind.DOCUMENT_REFERENCE, place, body, time=when, labels=labels)

@@ -160,9 +160,7 @@ class Row:
 def row_keys(rows: list[Row]) -> list[str]:
     """A key for each row, stable across re-sends: STT where every row has its own, otherwise the position."""
     numbers = [row.text("STT") or "" for row in rows]
-    if all(re.fullmatch(r"\d{1,10}", number, re.ASCII) for number in numbers) and len(set(numbers)) == len(
-        numbers
-    ):
+    if all(re.fullmatch(r"\d{1,10}", number, re.ASCII) for number in numbers) and len(set(numbers)) == len(numbers):
         return numbers
     if rows and len(rows) > 1:
         rows[0].notes.add("ROW_NUMBER_NOT_UNIQUE", f"{rows[0].table}/STT")

@@ -45,9 +45,7 @@ def write_jwks(folder: Path, *keys: RSAKey | ECKey | OKPKey | OctKey, private: b
     return file
 
 
-def authenticator(
-    folder: Path, clock: Clock, *keys: RSAKey | ECKey | OKPKey, demo_mode: bool = False
-) -> Authenticator:
+def authenticator(folder: Path, clock: Clock, *keys: RSAKey | ECKey | OKPKey, demo_mode: bool = False) -> Authenticator:
     file = write_jwks(folder, *(keys or [KEYS["RS256"], KEYS["ES256"], KEYS["EdDSA"]]))
     return Authenticator([Issuer(issuer=ISSUER, audience=AUDIENCE, jwks_file=file)], demo_mode, clock)
 

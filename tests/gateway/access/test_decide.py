@@ -131,10 +131,7 @@ def test_a_grant_to_a_licence_follows_the_practitioner_and_to_both_needs_both() 
 
 def test_a_practitioner_without_a_facility_is_not_the_grantee_of_an_empty_name() -> None:
     empty = replace(GRANT, grantee_facility="")
-    assert (
-        code(decide(replace(DOCTOR, facility=""), BY_GRANT, TOKEN, empty, NOW))
-        is RefusalCode.GRANT_OTHER_GRANTEE
-    )
+    assert code(decide(replace(DOCTOR, facility=""), BY_GRANT, TOKEN, empty, NOW)) is RefusalCode.GRANT_OTHER_GRANTEE
 
 
 def test_a_citizen_sees_nobody_else() -> None:
@@ -160,10 +157,7 @@ def test_purposes_of_later_releases_are_named_as_such(purpose: Purpose) -> None:
 
 @pytest.mark.parametrize("basis", [Basis.SELF, Basis.REFERRAL, Basis.EMERGENCY, Basis.LAW])
 def test_bases_of_later_releases_are_named_as_such(basis: Basis) -> None:
-    assert (
-        code(decide(DOCTOR, replace(BY_GRANT, basis=basis), TOKEN, GRANT, NOW))
-        is RefusalCode.BASIS_UNSUPPORTED
-    )
+    assert code(decide(DOCTOR, replace(BY_GRANT, basis=basis), TOKEN, GRANT, NOW)) is RefusalCode.BASIS_UNSUPPORTED
 
 
 @given(callers, accesses, tokens, st.none() | tokens)

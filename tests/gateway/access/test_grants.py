@@ -55,9 +55,7 @@ readers = pytest.mark.parametrize("reader", [sqlite_reader, StoreGrantReader])
 
 
 @readers
-async def test_a_grant_is_found_as_it_was_given(
-    tmp_path: Path, reader: Callable[[Store], GrantReader]
-) -> None:
+async def test_a_grant_is_found_as_it_was_given(tmp_path: Path, reader: Callable[[Store], GrantReader]) -> None:
     async with opened(tmp_path) as store:
         grants = GrantStore(store, lambda: NOW, reader(store))
         terms = GrantInput(
@@ -136,9 +134,7 @@ async def test_nobody_withdraws_another_patients_grant(tmp_path: Path) -> None:
         ),
     ],
 )
-async def test_terms_that_give_nothing_to_nobody_are_refused(
-    tmp_path: Path, terms: GrantInput, reason: str
-) -> None:
+async def test_terms_that_give_nothing_to_nobody_are_refused(tmp_path: Path, terms: GrantInput, reason: str) -> None:
     async with opened(tmp_path) as store:
         grants = GrantStore(store, lambda: NOW)
         with pytest.raises(GrantTermsRefused) as caught:

@@ -31,9 +31,7 @@ def test_it_refuses_to_run_outside_demo_mode_and_leaves_no_key(tmp_path: Path) -
 async def test_a_gateway_in_demo_mode_reads_what_it_issues(tmp_path: Path) -> None:
     issuer = DevelopmentIssuer(tmp_path, True, clock)
     checker = Authenticator([demo_trust(tmp_path)], True, clock)
-    doctor = issuer.issue(
-        Role.PRACTITIONER, "dr-lan", facility="01003", licence="1/HNO-CCHN", application="his"
-    )
+    doctor = issuer.issue(Role.PRACTITIONER, "dr-lan", facility="01003", licence="1/HNO-CCHN", application="his")
     caller = await checker.authenticate(f"Bearer {doctor}")
     assert (caller.role, caller.subject, caller.facility) == (Role.PRACTITIONER, "dr-lan", "01003")
     assert (caller.licence, caller.application, caller.identity) == ("1/HNO-CCHN", "his", None)

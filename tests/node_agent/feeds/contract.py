@@ -33,8 +33,7 @@ def problems(parsed: ParsedFile) -> list[str]:
         for record in unit.records:
             found += [f"{record.source_key}: {problem}" for problem in record_problems(record)]
             found += [
-                f"{record.source_key}: {relation} -> {key} unknown"
-                for relation, key in _loose(record, set(keys))
+                f"{record.source_key}: {relation} -> {key} unknown" for relation, key in _loose(record, set(keys))
             ]
     return found
 
@@ -77,9 +76,7 @@ def _object(body: Any, type_: type, where: str, skip: set[str] = frozenset()) ->
     if not isinstance(body, dict):
         yield f"{where} is no object"
         return
-    wanted = {
-        NAMES.get_graphql_name(field): field for field in _fields(type_) if field.python_name not in skip
-    }
+    wanted = {NAMES.get_graphql_name(field): field for field in _fields(type_) if field.python_name not in skip}
     yield from (f"{where}.{name} is not in the contract" for name in body.keys() - wanted.keys())
     for name, field in wanted.items():
         if name not in body:

@@ -91,40 +91,24 @@ def test_every_patient_is_known_by_the_hospitals_own_number(
     assert numbers == set(city.truth["facilities"][code]["local_patients"])
 
 
-def test_every_referral_has_the_number_that_its_sender_gave(
-    city: City, parsed: dict[str, list[ParsedFile]]
-) -> None:
+def test_every_referral_has_the_number_that_its_sender_gave(city: City, parsed: dict[str, list[ParsedFile]]) -> None:
     found = {r.number for files in parsed.values() for r in kept(files) if r.kind.value == "REFERRAL"}
-    true = {
-        (letter["from"], letter["number"])
-        for letter in city.truth["referrals"]
-        if letter["from"] in XML_HOSPITALS
-    }
+    true = {(letter["from"], letter["number"]) for letter in city.truth["referrals"] if letter["from"] in XML_HOSPITALS}
     assert found == true and true
 
 
 def test_a_newborn_with_its_mothers_card_is_doubtful(city: City, parsed: dict[str, list[ParsedFile]]) -> None:
     babies = {person["person"] for person in city.truth["people"] if person["mother"]}
     owners = {code: city.truth["facilities"][code]["local_patients"] for code in XML_HOSPITALS}
-    units = [
-        u for c, fs in parsed.items() for f in fs for u in f.units if owners[c][u.patient.local_id] in babies
-    ]
+    units = [u for c, fs in parsed.items() for f in fs for u in f.units if owners[c][u.patient.local_id] in babies]
     assert units and all(unit.patient.doubts for unit in units)
 
 
 def test_every_visit_for_hiv_or_tuberculosis_by_its_table_is_labelled_whole(
     city: City, parsed: dict[str, list[ParsedFile]]
 ) -> None:
-    true = {
-        (row["facility"], row["visit"])
-        for row in city.truth["restricted"]
-        if row["table"] in ("XML6", "XML15")
-    }
+    true = {(row["facility"], row["visit"]) for row in city.truth["restricted"] if row["table"] in ("XML6", "XML15")}
     labelled = {
-        (u.facility, u.unit_key)
-        for files in parsed.values()
-        for f in files
-        for u in f.units
-        if "HIV" in u.labels
+        (u.facility, u.unit_key) for files in parsed.values() for f in files for u in f.units if "HIV" in u.labels
     }
     assert labelled == true and true

@@ -67,9 +67,7 @@ def _without(column: str) -> dict[str, str]:
 
 @pytest.mark.parametrize("column", ["MA_LK", "MA_BN", "MA_CSKCB", "NGAY_VAO"])
 def test_a_summary_without_what_identifies_it_fails(column: str) -> None:
-    (error,) = parse(
-        envelope(f"<HOSO>{file('XML1', encoded(inner('XML1', _without(column))))}</HOSO>")
-    ).errors
+    (error,) = parse(envelope(f"<HOSO>{file('XML1', encoded(inner('XML1', _without(column))))}</HOSO>")).errors
     assert (error.code, error.table, error.field) == ("FIELD_MISSING", "XML1", column)
 
 
@@ -103,9 +101,7 @@ def test_a_file_cut_short_between_dossiers_says_that_some_are_lost() -> None:
         ({"XML1": [SUMMARY | {"MA_LK": "LK9"}]}, "FIELD_INVALID", "XML1"),
     ],
 )
-def test_rows_of_another_visit_fail_the_dossier(
-    tables: dict[str, list[dict[str, str]]], code: str, table: str
-) -> None:
+def test_rows_of_another_visit_fail_the_dossier(tables: dict[str, list[dict[str, str]]], code: str, table: str) -> None:
     (error,) = parse(envelope(hoso(tables))).errors
     assert (error.code, error.table, error.field) == (code, table, "MA_LK")
 
@@ -129,9 +125,7 @@ def test_files_too_large_unknown_or_without_dossiers_have_their_own_codes() -> N
     assert [e.code for e in parse(b"<Bundle/>").errors] == ["ENVELOPE_UNKNOWN"]
     assert [e.code for e in parse(envelope()).errors] == ["FILE_EMPTY"]
     assert [e.code for e in parse(b" \r\n").errors] == ["FILE_EMPTY"]
-    assert [e.code for e in parse(b"<GIAMDINHHS>" + b"x" * 10_100_000 + b"</GIAMDINHHS>").errors] == [
-        "FILE_TOO_LARGE"
-    ]
+    assert [e.code for e in parse(b"<GIAMDINHHS>" + b"x" * 10_100_000 + b"</GIAMDINHHS>").errors] == ["FILE_TOO_LARGE"]
 
 
 def test_a_doctype_is_refused_in_any_encoding_and_behind_any_prolog() -> None:
@@ -149,9 +143,7 @@ def test_errors_carry_no_value_of_the_file_in_their_texts() -> None:
                     (error.code, error.where, error.table, error.field, error.reason_vi, error.reason_en),
                 )
             )
-            assert not any(
-                value in said for value in ("001075123457", "HỎNG", "TN26999999", "DN4010119987654")
-            )
+            assert not any(value in said for value in ("001075123457", "HỎNG", "TN26999999", "DN4010119987654"))
 
 
 HOSTILE = {

@@ -43,9 +43,7 @@ WAYS = {
     "empty files": PLAIN.replace(
         "</HOSO>", file("XML8", "") + "<FILEHOSO><LOAIHOSO>XML13</LOAIHOSO></FILEHOSO></HOSO>"
     ),
-    "wrong inner declaration": PLAIN.replace(
-        encoded(XML2), encoded('<?xml version="1.0" encoding="utf-16"?>' + XML2)
-    ),
+    "wrong inner declaration": PLAIN.replace(encoded(XML2), encoded('<?xml version="1.0" encoding="utf-16"?>' + XML2)),
     "byte order mark inside": PLAIN.replace(encoded(XML2), encoded("\ufeff" + XML2)),
 }
 
@@ -60,10 +58,7 @@ def test_every_way_of_writing_gives_the_same_records(way: str) -> None:
 
 
 def test_a_file_with_a_byte_order_mark_and_namespaces_is_read() -> None:
-    data = (
-        b"\xef\xbb\xbf"
-        + envelope(PLAIN).replace(b"<GIAMDINHHS>", b'<GIAMDINHHS xmlns="urn:x">').split(b"\n", 1)[1]
-    )
+    data = b"\xef\xbb\xbf" + envelope(PLAIN).replace(b"<GIAMDINHHS>", b'<GIAMDINHHS xmlns="urn:x">').split(b"\n", 1)[1]
     assert parse(data).units == parse(envelope(PLAIN)).units
 
 
@@ -77,9 +72,7 @@ def test_a_unit_is_the_visit_at_its_facility_ordered_by_the_day_of_export() -> N
 def test_several_dossiers_give_several_units_and_a_wrong_count_is_remarked() -> None:
     parsed = parse(envelope(PLAIN, hoso({}, MA_LK="LK2"), count=3))
     assert [unit.unit_key for unit in parsed.units] == ["LK1", "LK2"]
-    assert [(remark.code, remark.where) for remark in parsed.remarks] == [
-        ("COUNT_DIFFERS", "GIAMDINHHS/SOLUONGHOSO")
-    ]
+    assert [(remark.code, remark.where) for remark in parsed.remarks] == [("COUNT_DIFFERS", "GIAMDINHHS/SOLUONGHOSO")]
 
 
 def test_a_listed_but_empty_table_is_present_and_an_empty_file_is_not() -> None:
@@ -121,9 +114,7 @@ def test_names_of_qd_4210_are_read_as_todays() -> None:
         "MA_LYDO_VVIEN": "2",
     }
     row = {
-        name: value
-        for name, value in SUMMARY.items()
-        if name not in ("MA_THE_BHYT", "MA_BENH_CHINH", "CHAN_DOAN_RV")
+        name: value for name, value in SUMMARY.items() if name not in ("MA_THE_BHYT", "MA_BENH_CHINH", "CHAN_DOAN_RV")
     }
     dossier = f"<HOSO>{file('XML1', encoded(inner('XML1', row | old | {'MA_LOAI_KCB': '1'})))}</HOSO>"
     (unit,) = parse(envelope(dossier)).units
@@ -140,10 +131,7 @@ def test_names_of_qd_4210_are_read_as_todays() -> None:
 
 
 def test_a_check_in_is_the_same_encounter_in_progress_and_any_summary_wins_over_it() -> None:
-    row = {
-        name: SUMMARY[name]
-        for name in ("MA_LK", "MA_BN", "NGAY_VAO", "MA_LOAI_KCB", "MA_CSKCB", "MA_THE_BHYT")
-    }
+    row = {name: SUMMARY[name] for name in ("MA_LK", "MA_BN", "NGAY_VAO", "MA_LOAI_KCB", "MA_CSKCB", "MA_THE_BHYT")}
     (early,) = parse(inner("XML0", row).encode()).units
     finished = parse(envelope(PLAIN, created="")).units[0]
     assert early.records[0].body["status"] == "IN_PROGRESS"

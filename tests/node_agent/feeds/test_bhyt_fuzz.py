@@ -82,15 +82,11 @@ def test_mutated_inner_documents_never_raise(changes: list[tuple[int, int]]) -> 
 def test_any_values_in_any_table_give_bodies_that_fit_the_contract(table: str, data: st.DataObject) -> None:
     columns = sorted(COLUMNS[table])
     chosen = data.draw(st.lists(st.sampled_from(columns), unique=True, max_size=len(columns)))
-    row = {name: "".join(c for c in data.draw(VALUE) if c.isprintable()) for name in chosen} | {
-        "MA_LK": "LK1"
-    }
+    row = {name: "".join(c for c in data.draw(VALUE) if c.isprintable()) for name in chosen} | {"MA_LK": "LK1"}
     if table == "XML0":
         check(FEED.parse(inner("XML0", {**SUMMARY, **row}).encode()))
     elif table == "XML1":
-        check(
-            FEED.parse(envelope(f"<HOSO>{file('XML1', encoded(inner('XML1', {**SUMMARY, **row})))}</HOSO>"))
-        )
+        check(FEED.parse(envelope(f"<HOSO>{file('XML1', encoded(inner('XML1', {**SUMMARY, **row})))}</HOSO>")))
     else:
         kind = data.draw(st.sampled_from(["01", "03", "08", "x"]))
         check(FEED.parse(envelope(hoso({table: [row, {**row, "STT": "2"}]}, MA_LOAI_KCB=kind))))

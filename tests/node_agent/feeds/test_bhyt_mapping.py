@@ -61,9 +61,7 @@ def test_an_encounter_carries_what_the_summary_says() -> None:
 
 
 def test_conditions_have_roles_and_each_code_once() -> None:
-    unit = unit_of(
-        MA_BENH_CHINH="E119", MA_BENH_KT="I10;E11.9; N18;I10;", MA_BENH_YHCT="U50.1", CHAN_DOAN_RV="A; B"
-    )
+    unit = unit_of(MA_BENH_CHINH="E119", MA_BENH_KT="I10;E11.9; N18;I10;", MA_BENH_YHCT="U50.1", CHAN_DOAN_RV="A; B")
     conditions = [record.body for record in unit.records if record.kind is RecordKind.CONDITION]
     found = [(body["role"], body["code"]["code"], body["code"]["asSent"]) for body in conditions]
     assert found == [
@@ -166,9 +164,7 @@ def test_discharge_paper_and_summary_are_documents_with_sections() -> None:
         }
     )
     paper, summary = body_of(unit, "XML7"), body_of(unit, "XML8")
-    assert [(s["position"], s["title"], s["text"]) for s in paper["sections"]] == [
-        (1, "Chẩn đoán ra viện", "THA")
-    ]
+    assert [(s["position"], s["title"], s["text"]) for s in paper["sections"]] == [(1, "Chẩn đoán ra viện", "THA")]
     assert paper["authors"] == [{"licence": "0123", "name": "BS A"}]
     assert [s["text"] for s in summary["sections"]] == ["Bệnh sử", "Khỏi"]
     assert all(not record.labels and record.number is None for record in unit.records)

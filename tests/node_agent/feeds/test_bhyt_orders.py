@@ -135,9 +135,7 @@ def test_vital_signs_in_a_note_become_observations_and_the_note_stays_whole() ->
     unit = unit_of({"XML5": [row]})
     note, *signs = records_of(unit, "XML5")
     assert note.body["text"] == text and note.body["sections"][0]["title"] == "Hội chẩn"
-    found = {
-        s.body["code"]["code"]: (s.body["value"], (s.body["quantity"] or {}).get("value")) for s in signs
-    }
+    found = {s.body["code"]["code"]: (s.body["value"], (s.body["quantity"] or {}).get("value")) for s in signs}
     assert found == {
         "8867-4": ("75", "75"),
         "8310-5": ("37,5", "37.5"),

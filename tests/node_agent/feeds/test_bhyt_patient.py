@@ -54,19 +54,13 @@ def test_a_placeholder_is_remarked_and_is_no_identifier(number: str, code: str) 
         ("20201100", True),
     ],
 )
-def test_a_child_under_six_is_doubtful_and_a_partial_date_counts_as_younger(
-    birth: str, doubtful: bool
-) -> None:
+def test_a_child_under_six_is_doubtful_and_a_partial_date_counts_as_younger(birth: str, doubtful: bool) -> None:
     assert ("UNDER_SIX" in patient_of(NGAY_SINH=birth).doubts) == doubtful
 
 
 def test_other_doubts_come_from_cards_papers_and_newborns() -> None:
     assert patient_of(MA_THE_BHYT="TE1010119987654").doubts == {"CHILD_CARD"}
     assert patient_of(CAN_NANG_CON="3150").doubts == {"NEWBORN_WEIGHT"}
-    assert unit_of({"XML7": [{"MA_LK": "LK1", "MA_THE_TAM": "TE1019999999999"}]}).patient.doubts == {
-        "TEMPORARY_CARD"
-    }
-    assert unit_of({"XML9": [{"MA_LK": "LK1", "CAN_NANG_CON": "3150"}]}).patient.doubts == {
-        "BIRTH_CERTIFICATE"
-    }
+    assert unit_of({"XML7": [{"MA_LK": "LK1", "MA_THE_TAM": "TE1019999999999"}]}).patient.doubts == {"TEMPORARY_CARD"}
+    assert unit_of({"XML9": [{"MA_LK": "LK1", "CAN_NANG_CON": "3150"}]}).patient.doubts == {"BIRTH_CERTIFICATE"}
     assert unit_of({"XML9": [{"MA_LK": "LK1", "CAN_NANG_CON": ""}]}).patient.doubts == frozenset()

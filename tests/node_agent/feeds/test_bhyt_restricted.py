@@ -15,7 +15,12 @@ from tests.node_agent.feeds.bhyt_files import records_of, unit_of
         ("XML9", {"CAN_NANG_CON": "3150", "HO_TEN_NND": "TRẦN THỊ MẸ"}, {"CERTIFICATE"}, set()),
         ("XML10", {"CHAN_DOAN_RV": "Dưỡng thai", "SO_NGAY": "14"}, {"CERTIFICATE"}, set()),
         ("XML11", {"CHAN_DOAN_RV": "Viêm họng", "MA_DINH_CHI_THAI": "0"}, {"CERTIFICATE"}, set()),
-        ("XML11", {"CHAN_DOAN_RV": "x", "MA_DINH_CHI_THAI": "1", "TUOI_THAI": "8"}, {"CERTIFICATE", "REPRODUCTIVE"}, set()),
+        (
+            "XML11",
+            {"CHAN_DOAN_RV": "x", "MA_DINH_CHI_THAI": "1", "TUOI_THAI": "8"},
+            {"CERTIFICATE", "REPRODUCTIVE"},
+            set(),
+        ),
         ("XML7", {"CHAN_DOAN_RV": "x", "MA_DINH_CHI_THAI": "1"}, {"REPRODUCTIVE"}, set()),
         ("XML8", {"CHAN_DOAN_RV": "x", "SO_CONCHET": "1"}, {"REPRODUCTIVE"}, set()),
     ],

@@ -218,9 +218,7 @@ def _fixed() -> None:
     op.create_index("record_by_encounter", "record", ["encounter_id", "kind", "seq", "id"], **_CURRENT)
     op.create_index("withdrawal_by_source", "withdrawal", ["facility", "source_key"])
     op.create_index("record_by_id", "record", ["id"], unique=True, **_CURRENT)
-    op.create_index(
-        "record_by_kind", "record", ["patient", "kind", "sort_time", "facility", "id"], **_CURRENT
-    )
+    op.create_index("record_by_kind", "record", ["patient", "kind", "sort_time", "facility", "id"], **_CURRENT)
     op.create_index("record_by_source", "record", ["facility", "source_key"])
     op.create_index("record_by_time", "record", ["patient", "sort_time", "facility", "id"], **_CURRENT)
     op.create_index("record_by_unit", "record", ["unit"])
