@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 from dataclasses import dataclass
+from types import GenericAlias
 from typing import Any
 
 import strawberry
@@ -84,10 +85,12 @@ def _pair(field: str, kind: RecordKind | None, record: type) -> ConnectionTypes:
     )
     gateway = make(
         f"{name}Connection",
-        {"edges": list[gateway_edge], "page_info": PageInfo},
-        "Danh sách có thứ tự, mới nhất trước.",  # type: ignore[valid-type]
+        {"edges": GenericAlias(list, (gateway_edge,)), "page_info": PageInfo},
+        "Danh sách có thứ tự, mới nhất trước.",
     )
-    node = make(f"{name}Connection", {"edges": list[node_edge], "page_info": NodePageInfo}, "Newest first.")  # type: ignore[valid-type]
+    node = make(
+        f"{name}Connection", {"edges": GenericAlias(list, (node_edge,)), "page_info": NodePageInfo}, "Newest first."
+    )
     return ConnectionTypes(field, kind, gateway, node)
 
 

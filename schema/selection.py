@@ -82,9 +82,10 @@ class Scope:
         for directive in directives:
             if directive.name.value in ("include", "skip"):
                 value = next(a.value for a in directive.arguments or () if a.name.value == "if")
-                truth = (
-                    value.value if isinstance(value, BooleanValueNode) else self.booleans.get(value.name.value, False)
-                )  # type: ignore[attr-defined]
+                if isinstance(value, BooleanValueNode):
+                    truth = value.value
+                else:
+                    truth = isinstance(value, VariableNode) and self.booleans.get(value.name.value, False)
                 if truth is (directive.name.value == "skip"):
                     return False
         return True
