@@ -17,7 +17,9 @@ $(STAMP): requirements.txt requirements-uv.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Cần Python 3.11 trở lên / Python 3.11 or newer is needed (PYTHON=... make)"; exit 1; }
 	@test -x $(RUN) || $(PYTHON) -m venv $(VENV) || { echo "Thiếu python3-venv / the venv module is missing: install python3-venv"; exit 1; }
 	@$(RUN) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-uv.txt
-	@$(VENV)/bin/uv pip sync --quiet --compile-bytecode --python $(RUN) --require-hashes requirements.txt
+	@$(VENV)/bin/uv pip sync --quiet --compile-bytecode --python $(RUN) --require-hashes requirements.txt || { \
+	  echo "uv không tải được, dùng pip / uv could not download, using pip"; \
+	  $(RUN) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt; }
 	@$(VENV)/bin/uv pip install --quiet --python $(RUN) --no-deps --no-build-isolation --editable .
 	@touch $(STAMP)
 
