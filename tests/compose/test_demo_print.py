@@ -25,7 +25,7 @@ EMPTY: dict[str, Any] = {"edges": [], "pageInfo": {"hasNextPage": False}}
 
 
 def answer(facility: str = "Bệnh viện A", **changes: Any) -> dict[str, Any]:
-    line = {
+    line: dict[str, Any] = {
         "facility": {"code": "01001", "name": facility},
         "outcome": "TIMED_OUT",
         "reason": None,

@@ -28,7 +28,7 @@ from tests.running_demo import (
 )
 
 HOSPITALS = {"01003", "01006", "01025", "01816", "01929"}
-EVERYTHING = {"kinds": None, "rows": 200, "results": 200}
+EVERYTHING: dict[str, Any] = {"kinds": None, "rows": 200, "results": 200}
 
 
 @pytest.fixture(scope="module")
