@@ -1,7 +1,7 @@
 """Labels of sensitive records, set at ingest from the dated table feeds/codes/sensitive.csv. No policy: who may see what is access.py.
 
 The unit rule (applied in store/supersede.py, over what is current): when the unit itself, or any record of it but a test,
-is labelled HIV, every record of that unit is, since having been there is the sensitive fact. Other labels stay on the
+is labelled HIV or PSYCHIATRIC, every record of that unit is, since having been there is the sensitive fact. Other labels stay on the
 records that carry them, and on the unit's encounter, documents, referrals and appointments, which repeat diagnoses in
 words. A labelled test closes itself and the documents of its visit; a certificate closes only itself.
 """
@@ -36,6 +36,8 @@ class Label(IntFlag):
     CERTIFICATE = 128  # a paper for the insurer or the registrar; closed itself, says nothing secret of the visit
 
 
+# Having been there is itself what must not be known (DESIGN 7).
+ATTENDANCE = Label.HIV | Label.PSYCHIATRIC
 # A screening test done in passing (HIV in pregnancy) is closed itself; the visit in which it was done is no secret.
 TESTS = frozenset(k.value for k in (RecordKind.OBSERVATION, RecordKind.PROCEDURE, RecordKind.DIAGNOSTIC_REPORT))
 REPEATS_UNIT = frozenset(

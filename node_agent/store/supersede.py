@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from node_agent.labels import REPEATS_UNIT, TESTS, Label
+from node_agent.labels import ATTENDANCE, REPEATS_UNIT, TESTS, Label
 from node_agent.records import Supersede
 from schema.elements import RecordKind
 
@@ -141,4 +141,4 @@ def _labels(record: Held, spread: tuple[int, int]) -> int:
     whole, tests = spread
     if record.kind == RecordKind.DOCUMENT_REFERENCE.value:
         return record.labels | whole | tests
-    return record.labels | (whole if record.kind in REPEATS_UNIT else whole & Label.HIV)
+    return record.labels | (whole if record.kind in REPEATS_UNIT else whole & ATTENDANCE)

@@ -111,7 +111,10 @@ async def test_a_resource_that_moved_to_another_encounter_is_there_once(tmp_path
         assert await node.current() == {"Observation/1": "9"}
 
 
-async def test_an_hiv_record_labels_its_whole_unit_and_no_longer_once_it_is_taken_back(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("code", "label"), [("B20", Label.HIV), ("F20.0", Label.PSYCHIATRIC)])
+async def test_where_attendance_is_the_secret_one_record_labels_the_unit_and_no_longer_once_taken_back(
+    tmp_path: Path, code: str, label: Label
+) -> None:
     async def labels(node: Desk) -> dict[str, int]:
         return {r["source_key"]: r["labels"] for r in await node.rows("record") if r["current"]}
 
@@ -119,8 +122,8 @@ async def test_an_hiv_record_labels_its_whole_unit_and_no_longer_once_it_is_take
         await node.post(resources("1", encounter("Encounter/1"), observation("Observation/1")), feed=Feed.FHIR)
         assert await labels(node) == {"Encounter/1": 0, "Observation/1": 0}
         before = len(await node.rows("change"))
-        await node.post(resources("2", condition("Condition/1", "B20")), feed=Feed.FHIR)
-        assert await labels(node) == dict.fromkeys(("Encounter/1", "Observation/1", "Condition/1"), int(Label.HIV))
+        await node.post(resources("2", condition("Condition/1", code)), feed=Feed.FHIR)
+        assert await labels(node) == dict.fromkeys(("Encounter/1", "Observation/1", "Condition/1"), int(label))
         assert len(await node.rows("change")) > before
         await node.post(resources("3", withdrawn=frozenset({"Condition/1"})), feed=Feed.FHIR)
         assert await labels(node) == {"Encounter/1": 0, "Observation/1": 0}
@@ -142,11 +145,11 @@ async def test_other_labels_stay_where_they_are_and_on_what_repeats_them(tmp_pat
     paper = ParsedRecord(RecordKind.DOCUMENT_REFERENCE, "p", "XML7", {"type": {"display": "Giấy ra viện"}})
     async with desk(tmp_path) as node:
         await node.post(
-            hoso("1", encounter("e"), condition("c", "F20.0"), condition("d", "J00"), observation("o"), paper)
+            hoso("1", encounter("e"), condition("c", "A15.0"), condition("d", "J00"), observation("o"), paper)
         )
         found = {r["source_key"]: Label(r["labels"]) for r in await node.rows("record")}
         assert {k for k, bits in found.items() if bits} == {"e", "c", "p"}
-        assert set(found.values()) == {Label(0), Label.PSYCHIATRIC}
+        assert set(found.values()) == {Label(0), Label.TB}
 
 
 TABLES = ("XML1", "XML2", "XML4", "XML5")
