@@ -43,7 +43,9 @@ class Line:
         """Nothing of this located facility is known to be missing. doubtful: a row here may carry a parent's card, and
         whether it is this person's is open: the answer is then UNCERTAIN, not INCOMPLETE (a newborn's mother is not ill-served).
         """
-        return (self.outcome in SOUND or self.reason == DOUBTFUL) and not self.failed_items
+        # A joined line has the doubt as its reason beside an outcome of its other rows, which must not be excused by it.
+        doubt_alone = self.outcome is Outcome.WITHHELD and self.reason == DOUBTFUL
+        return (self.outcome in SOUND or doubt_alone) and not self.failed_items
 
     @property
     def records(self) -> int:

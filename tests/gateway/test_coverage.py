@@ -9,7 +9,7 @@ import pytest
 
 from gateway.advice import ADVICE
 from gateway.answer import ALLERGIES
-from gateway.coverage import Assessment, as_value, statement_status
+from gateway.coverage import SOUND, Assessment, Line, as_value, statement_status
 from gateway.registry import City
 from schema.coverage import Completeness, Outcome, StatementStatus
 from schema.elements import Feed, RecordKind
@@ -187,3 +187,17 @@ def test_the_ledger_shows_a_facility_that_is_behind_once_even_if_it_is_located()
     ]
     assert (value["registered"], value["connected"], value["current"], value["located"]) == (2, 1, 0, 1)
     assert msgspec.json.encode(value)
+
+
+@pytest.mark.parametrize(
+    "outcome", [o for o in Outcome if o not in SOUND and o is not Outcome.WITHHELD], ids=lambda o: o.value
+)
+def test_a_doubtful_row_beside_a_failure_does_not_excuse_the_failure(outcome: Outcome) -> None:
+    line = Line("01001", outcome, "IDENTITY_DOUBTFUL", doubtful=True)
+    assert not line.sound
+
+
+def test_a_doubtful_row_alone_is_no_failure_but_a_failed_file_is() -> None:
+    assert Line("01001", Outcome.WITHHELD, "IDENTITY_DOUBTFUL", doubtful=True).sound
+    assert not Line("01001", Outcome.WITHHELD, "IDENTITY_DOUBTFUL", failed_items=1, doubtful=True).sound
+    assert not Line("01001", Outcome.WITHHELD, "IDENTITY_CONFLICT").sound
