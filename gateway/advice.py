@@ -81,6 +81,10 @@ NONE_LOCATED = text(
 OTHERS_MAY_EXIST = text(
     "Có thể còn hồ sơ khác mà người hỏi không được biết.", "Other records may exist that the caller may not know of."
 )
+PERIOD_LIMITED = text(
+    "Giấy đồng ý chỉ cho xem một khoảng thời gian; hồ sơ ngoài khoảng đó không hiển thị.",
+    "The grant reaches a period only; records outside it are not shown.",
+)
 LAW_HIDDEN = text(
     "Các nhóm thông tin pháp luật bảo vệ riêng (kể cả thuốc) không hiển thị, với mọi người bệnh.",
     "Categories closed by law, medicines included, are not shown, for every patient.",

@@ -47,6 +47,7 @@ class Asked:
     """What one request adds: its variables, page sizes, cursor bindings (one a connection), and who sees the answer.
 
     patient_id: the patient's id for this client application. expires: Unix seconds until which its cursors live.
+    all_times: whether the permit reaches records of every time; within a period nothing can be said to be absent.
     """
 
     raw: Mapping[str, Any]
@@ -57,6 +58,7 @@ class Asked:
     notices: list[advice.Text]
     seal: CursorSeal
     expires: int
+    all_times: bool = True
 
 
 def write_answer(prepared: Prepared, asked: Asked, results: tuple[NodeResult, ...], ledger: Assessment) -> bytes:
@@ -110,20 +112,27 @@ def _own(name: str, asked: Asked, entities: list[Any], ledger: Assessment) -> An
         case "id":
             return asked.patient_id
         case "allergyStatus":
-            return allergy_status(entities, ledger).value
+            return _reached(asked, allergy_status(entities, ledger)).value
         case "medicationStatus":
             recorded = any(e.m0.edges or e.m1.edges for e in entities)
-            return statement_status(ledger, MEDICINES, recorded, False).value
+            return _reached(asked, statement_status(ledger, MEDICINES, recorded, False)).value
         case "__typename":
             return "Patient"
         case _:
             return most_said([getattr(e, name) for e in entities])
 
 
+def _reached(asked: Asked, status: StatementStatus) -> StatementStatus:
+    """The status as far as the permit reaches: an allergy before a grant's period is an allergy all the same."""
+    return status if asked.all_times or status is StatementStatus.RECORDED else StatementStatus.UNKNOWN
+
+
 def allergy_status(entities: list[Any], ledger: Assessment) -> StatementStatus:
-    """From the allergy probe of every node that answered."""
+    """From the allergy probe of every node that answered; UNKNOWN when one has more than the probe reads and none is an allergy."""
     said = [edge.node for e in entities for edge in e.probe.edges if edge.node.verificationStatus not in UNTRUE]
     recorded = any(not s.statedNone for s in said)
+    if not recorded and any(e.probe.pageInfo.hasNextPage for e in entities):
+        return StatementStatus.UNKNOWN
     return statement_status(ledger, ALLERGIES, recorded, any(s.statedNone and s.code.code in NO_ALLERGY for s in said))
 
 

@@ -27,7 +27,8 @@ NUMBERED = frozenset(
     {RecordKind.PRESCRIPTION, RecordKind.IMAGING_STUDY, RecordKind.REFERRAL, RecordKind.APPOINTMENT, None}
 )
 PROBES = {
-    "allergyStatus": "probe: allergies(first: 50) { edges { subject node { statedNone verificationStatus code { code } } } }",
+    "allergyStatus": "probe: allergies(first: 200) { edges { subject node { statedNone verificationStatus code { code } } } "
+    "pageInfo { hasNextPage } }",
     "medicationStatus": "m0: prescriptions(first: 1) { edges { subject } } "
     "m1: medicationAdministrations(first: 1) { edges { subject } }",
 }
@@ -260,7 +261,7 @@ def _decoder(connections: list[ConnectionPlan], probes: frozenset[str]) -> msgsp
         edges: Any = GenericAlias(list, (msgspec.defstruct("Edge", edge_fields, gc=False),))
         fields.append((plan.part, msgspec.defstruct("Connection", [("edges", edges), ("pageInfo", More)])))
     if "allergyStatus" in probes:
-        fields.append(("probe", msgspec.defstruct("Probe", [("edges", list[_StatementEdge])])))
+        fields.append(("probe", msgspec.defstruct("Probe", [("edges", list[_StatementEdge]), ("pageInfo", More)])))
     if "medicationStatus" in probes:
         fields += [(m, msgspec.defstruct("Probe", [("edges", list[_Subject])])) for m in ("m0", "m1")]
     entities: Any = GenericAlias(list, (msgspec.defstruct("Entity", fields) | None,))

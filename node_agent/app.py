@@ -83,7 +83,7 @@ async def body_of(http: HttpRequest) -> bytes:
 def seconds_of(http: HttpRequest) -> float:
     """The time the gateway leaves for this request."""
     given = http.headers.get("deadline-milliseconds", "")
-    return min(int(given) / 1000, LONGEST_SECONDS) if given.isdigit() else LONGEST_SECONDS
+    return min(int(given) / 1000, LONGEST_SECONDS) if given.isdecimal() else LONGEST_SECONDS
 
 
 def create_app(settings: Settings) -> Starlette:

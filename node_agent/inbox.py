@@ -1,7 +1,8 @@
 """The inbox: bytes as received, safe on disk before anything looks at them, with state and errors. Nothing is parsed here.
 
 States: RECEIVED (not yet worked on, or a crash in between), STORED, PARTIAL (some parts failed), FAILED (nothing stored),
-DUPLICATE (the same bytes of the same feed came before; kept as a pointer to the item that holds them).
+DUPLICATE (the same bytes of the same feed came before; kept as a pointer to the item that holds them). Bytes that come back
+after something newer are STORED as an item of their own, which points to the first as well.
 """
 
 from __future__ import annotations
@@ -100,8 +101,18 @@ class Inbox:
             raise InboxItemNotFound(pk)
         return _item(row)
 
+    async def twin(self, duplicate: Item) -> Item:
+        """The last item before a DUPLICATE that stands for the same bytes. Raises InboxItemNotFound."""
+        same = (ITEM.c.sha256 == duplicate.sha256) & (ITEM.c.feed == duplicate.feed.value)
+        query = select(func.max(ITEM.c.pk)).where(same, ITEM.c.state != State.DUPLICATE.value)
+        async with self._store.inbox_engine.connect() as connection:
+            pk = (await connection.execute(query)).scalar()
+        if pk is None:
+            raise InboxItemNotFound(duplicate.pk)
+        return await self.item(pk)
+
     async def content(self, pk: int) -> bytes:
-        """The untouched bytes, a duplicate's being those it repeats. Raises InboxItemNotFound."""
+        """The untouched bytes; of bytes that came before, those of the first item with them. Raises InboxItemNotFound."""
         item = await self.item(pk)
         async with self._store.inbox_engine.connect() as connection:
             query = select(ITEM.c.content).where(ITEM.c.pk == (item.duplicate_of or pk))

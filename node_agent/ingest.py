@@ -22,6 +22,7 @@ from node_agent.records import FeedParser, ParsedFile, ParsedUnit, Supersede
 from node_agent.settings import Settings
 from node_agent.store.engine import Store
 from node_agent.store.failures import Failure, replace_failures
+from node_agent.store.held import is_overtaken
 from node_agent.store.patients import is_bare
 from node_agent.store.prepare import ReadyUnit, Source, ready
 from node_agent.store.write import forget_units, write_units
@@ -75,20 +76,34 @@ class Ingest:
         self._unread[folder] = files
 
     async def receive(self, feed: Feed, name: str, data: bytes) -> ReceiveResult:
-        """Keeps the bytes, then ingests them. Raises FeedNotConfigured before keeping anything, and nothing after."""
+        """Keeps the bytes, then ingests them. Raises FeedNotConfigured before keeping anything, and nothing after.
+
+        Bytes that came before are only counted, unless an attempt at them was never concluded, or something newer took
+        their place: then the hospital takes that back.
+        """
         if feed not in self._feeds:
             raise FeedNotConfigured(feed.value)
         item = await undivided(self.inbox.receive(feed, name, data))
-        if item.state is State.DUPLICATE:
-            await undivided(self._alive(item))
-            return ReceiveResult(item.pk, item.state, 0, ())
-        return await self.ingest(item.pk)
+        if item.state is not State.DUPLICATE:
+            return await self.ingest(item.pk)
+        twin = await self.inbox.twin(item)
+        if twin.state is State.RECEIVED:
+            return await self.ingest(twin.pk)
+        async with self._store.engine.connect() as connection:
+            overtaken = await is_overtaken(connection, twin.pk)
+        if overtaken:
+            return await self._attempt(item)
+        await undivided(self._alive(item))
+        return ReceiveResult(item.pk, item.state, 0, ())
 
     async def ingest(self, pk: int) -> ReceiveResult:
         """Ingests an item, for the first time or again (a duplicate stands for the item it repeats). Raises InboxItemNotFound."""
         item = await self.inbox.item(pk)
-        if item.duplicate_of is not None:
+        if item.state is State.DUPLICATE and item.duplicate_of is not None:
             item = await self.inbox.item(item.duplicate_of)
+        return await self._attempt(item)
+
+    async def _attempt(self, item: Item) -> ReceiveResult:
         source = Source(item.feed, item.pk, local_text(item.received_at))
         attempt = _Attempt(item, source, utc_text(self._clock()))
         async with self._one:
@@ -108,8 +123,18 @@ class Ingest:
         return ReceiveResult(item.pk, state, len(attempt.stored), tuple(attempt.problems))
 
     async def resume(self) -> list[ReceiveResult]:
-        """Ingests what a stop or a crash left RECEIVED, oldest first. For start."""
-        return [await self.ingest(item.pk) for item in await self.inbox.items(State.RECEIVED)]
+        """Ingests what a stop or a crash left RECEIVED, and what the store has lost, oldest first. For start.
+
+        A store that was replaced by an empty or an older one would otherwise answer as if it were whole.
+        """
+        async with self._store.engine.connect() as connection:
+            held = set((await connection.execute(select(_UNIT.c.inbox).distinct())).scalars())
+        items = [item for item in await self.inbox.items() if item.state is not State.DUPLICATE]
+        lost = {item.pk for item in items if item.units and item.pk not in held}
+        if lost:
+            _log.warning("the store lacks what the inbox holds", items=len(lost))
+        again = {State.RECEIVED, State.FAILED, State.PARTIAL} if lost else {State.RECEIVED}
+        return [await self.ingest(item.pk) for item in items if item.pk in lost or item.state in again]
 
     async def _run(self, attempt: _Attempt) -> State:
         parser = self._feeds.get(attempt.item.feed)
@@ -173,7 +198,8 @@ class Ingest:
         attempt.stored += stored
         attempt.facilities.update(u.facility for u in stored)
         attempt.problems += [from_remark(r) for u in stored for r in u.remarks]
-        attempt.problems += [from_refusal(UnknownPatient(), u.position) for u in unknown]
+        for unit in unknown:
+            self._fail(attempt, unit, unit.position, from_refusal(UnknownPatient(), unit.position))
 
     def _fail(self, attempt: _Attempt, unit: ParsedUnit | ReadyUnit, position: int, problem: Problem) -> None:
         attempt.problems.append(problem)

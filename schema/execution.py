@@ -33,6 +33,8 @@ from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 from schema.selection import Scope, condition_variables, defaults_of, fragments_of
 
 PLANS_LIMIT = 64  # of one document: n Boolean variables of @include/@skip make 2^n plans
+# The standard introspection query has some 230. Each is answered for every type of the schema, on the event loop.
+INTROSPECTED_LIMIT = 400
 LOG = logging.getLogger("hanoi_health_graph.execution")
 
 
@@ -131,6 +133,9 @@ class Executor:
             if _depth(ast) > self.max_depth:
                 deep = GraphQLError(f"The document is nested deeper than {self.max_depth} levels.")
                 return Document(text, None, [_coded(deep, "GRAPHQL_TOO_DEEP")], {})
+            if _introspected(ast) > INTROSPECTED_LIMIT:
+                wide = GraphQLError(f"The document introspects with more than {INTROSPECTED_LIMIT} fields.")
+                return Document(text, None, [_coded(wide, "GRAPHQL_VALIDATION_FAILED")], {})
             errors = [_coded(e, "GRAPHQL_VALIDATION_FAILED") for e in validate(self.schema, ast, max_errors=20)]
         except GraphQLSyntaxError as error:
             return Document(text, None, [_coded(error, "GRAPHQL_PARSE_FAILED")], {})
@@ -210,6 +215,30 @@ def _depth(ast: DocumentNode) -> int:
         return deepest
 
     return max((walk(d) for d in ast.definitions if hasattr(d, "selection_set")), default=0)
+
+
+def _introspected(ast: DocumentNode) -> int:
+    """The fields below __schema and __type, fragments counted as often as they are spread. A cycle counts as in _depth."""
+    fragments = fragments_of(ast)
+    known: dict[tuple[str, bool], int] = {}
+
+    def walk(node: Any, inside: bool) -> int:
+        total = 0
+        for selection in node.selection_set.selections if node.selection_set else ():
+            if isinstance(selection, FragmentSpreadNode):
+                key = (selection.name.value, inside)
+                if key[0] in fragments and key not in known:
+                    known[key] = 0
+                    known[key] = walk(fragments[key[0]], inside)
+                total += known.get(key, 0)
+            elif isinstance(selection, FieldNode):
+                within = inside or selection.name.value in ("__schema", "__type")
+                total += within + walk(selection, within)
+            else:
+                total += walk(selection, inside)
+        return total
+
+    return sum(walk(d, False) for d in ast.definitions if isinstance(d, OperationDefinitionNode))
 
 
 def _public(error: GraphQLError) -> dict[str, Any]:

@@ -76,7 +76,9 @@ def media_type(accept: str | None) -> str:
     best, best_quality = "", 0.0
     for part in accept.split(","):
         name, *rest = (piece.strip().lower() for piece in part.split(";"))
-        quality = next((float(p[2:]) for p in rest if p.startswith("q=") and p[2:].replace(".", "", 1).isdigit()), 1.0)
+        quality = next(
+            (float(p[2:]) for p in rest if p.startswith("q=") and p[2:].replace(".", "", 1).isdecimal()), 1.0
+        )
         ours = {GRAPHQL_RESPONSE: GRAPHQL_RESPONSE, JSON: JSON, "*/*": JSON, "application/*": JSON}.get(name)
         if ours and quality > best_quality:
             best, best_quality = ours, quality

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -42,6 +43,12 @@ class Store:
         await self.engine.dispose()
 
 
+def _owners_only(file: str | None) -> None:
+    """Makes a missing database file with mode 0600; SQLite gives the same mode to the files it puts beside it."""
+    if file and file != ":memory:" and Path(file).parent.is_dir():
+        os.close(os.open(file, os.O_RDWR | os.O_CREAT, 0o600))
+
+
 def open_store(settings: Settings) -> Store:
     """The database of these settings, unmigrated (migrate.prepare). Makes the data folder if missing."""
     settings.data_folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -49,6 +56,7 @@ def open_store(settings: Settings) -> Store:
     # An error text of the driver must not carry a patient token.
     if url.get_backend_name() != "sqlite":
         return Store(create_async_engine(url, hide_parameters=True), None)
+    _owners_only(url.database)
     engine = create_async_engine(url, hide_parameters=True, connect_args={"isolation_level": None})
 
     @event.listens_for(engine.sync_engine, "connect")

@@ -41,9 +41,15 @@ class BhytXmlFeed:
         read = envelope.read(data)
         units: list[ParsedUnit] = []
         errors: list[FeedError] = [read.fault.report(f"line {read.line}")] if read.fault else []
+        whose: dict[tuple[str, str], str] = {}
         for dossier in read.dossiers:
             try:
-                units += units_of(dossier, self._facilities)
+                made = units_of(dossier, self._facilities)
+                for unit in made:
+                    # One visit of two people in one file: the later would take the earlier's place without a word.
+                    if whose.setdefault((unit.facility, unit.unit_key), unit.patient.local_id) != unit.patient.local_id:
+                        raise BhytError("FIELD_INVALID", "XML1", "MA_LK")
+                units += made
             except BhytError as fault:
                 errors.append(self._report(dossier, fault))
         return ParsedFile(tuple(units), tuple(errors), read.notes.remarks())

@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
+from typing import Any
 
-from node_agent.feeds.fhir_r4.bundle import Entry, Fault, Seen, entries
-from node_agent.feeds.fhir_r4.decode import MAX_BYTES, decode
+from node_agent.feeds.fhir_r4.bundle import ID, Entry, Fault, Seen, entries
+from node_agent.feeds.fhir_r4.decode import MAX_BYTES, decode, flaw
 from node_agent.feeds.fhir_r4.index import Index
 from node_agent.feeds.fhir_r4.mapping import MAPPINGS, SUPPORTING
-from node_agent.feeds.fhir_r4.patient import read_patient
+from node_agent.feeds.fhir_r4.patient import read_patient, readable_identifiers
 from node_agent.feeds.fhir_r4.places import Place, Places
 from node_agent.feeds.fhir_r4.problem import ReadingError
 from node_agent.feeds.fhir_r4.reader import Node, Notes
@@ -22,7 +23,7 @@ from node_agent.feeds.fhir_r4.source import Draft, NotStoredError, Source
 from node_agent.feeds.fhir_r4.units import Units, version_of
 from node_agent.records import FeedError, ParsedFile, ParsedPatient, ParsedRecord, Remark
 from schema.elements import Feed
-from schema.identity import IdentifierKind
+from schema.identity import Identifier, IdentifierKind
 
 _WHOLE = frozenset(MAPPINGS) | SUPPORTING
 _NOTHING: Mapping[str, str] = MappingProxyType({})
@@ -156,7 +157,8 @@ class _Reading:
             except (ReadingError, RecursionError) as error:
                 problem = error if isinstance(error, ReadingError) else ReadingError("TOO_DEEP")
                 if local_id not in self._read:
-                    self._errors.append(_feed_error(entry.where, "Patient", problem, facility, made))
+                    who = replace(made, identifiers=self._numbers(entry.resource, facility))
+                    self._errors.append(_feed_error(entry.where, "Patient", problem, facility, who))
             if local_id not in self._read:
                 self._notes.update(notes)
             self._read.add(local_id)
@@ -166,8 +168,24 @@ class _Reading:
     def _fault(self, fault: Fault) -> None:
         if fault.resource is not None and fault.type in MAPPINGS:
             self._error(Entry(fault.where, -1, fault.type or "", "", fault.resource), fault.problem)
+        elif fault.resource is not None and fault.type == "Patient":
+            self._unusable_patient(fault, fault.resource)
         else:
             self._errors.append(_feed_error(fault.where or "file", fault.type, fault.problem, None, None))
+
+    def _unusable_patient(self, fault: Fault, resource: dict[str, Any]) -> None:
+        """A Patient that never became an entry; its numbers still tell whose answers must not look whole."""
+        local_id = resource.get("id")
+        usable = isinstance(local_id, str) and ID.fullmatch(local_id) and not flaw(local_id)
+        entry = Entry(fault.where, -1, "Patient", str(local_id) if usable else "", resource)
+        facility = self._places.patient_facility(entry)
+        numbers = self._numbers(resource, facility)
+        known = facility in self._feed.facilities and (entry.id or numbers)
+        who = ParsedPatient(facility, entry.id, numbers) if known else None
+        self._errors.append(_feed_error(fault.where, "Patient", fault.problem, facility if who else None, who))
+
+    def _numbers(self, resource: dict[str, Any], facility: str) -> tuple[Identifier, ...]:
+        return readable_identifiers(resource, facility, self._feed.identifier_systems)
 
     def _error(self, entry: Entry, problem: ReadingError) -> None:
         """An error with the patient it concerns, when that can still be told."""

@@ -6,6 +6,7 @@ always be made again from them (synchronous=NORMAL), hears of them.
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -72,9 +73,16 @@ async def _writing(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
             yield connection
 
 
+def _owners_only(file: str | None) -> None:
+    """Makes a missing database file with mode 0600; SQLite gives the same mode to the files it puts beside it."""
+    if file and file != ":memory:" and Path(file).parent.is_dir():
+        os.close(os.open(file, os.O_RDWR | os.O_CREAT, 0o600))
+
+
 def _engine(url: str, synchronous: str) -> AsyncEngine:
     if make_url(url).get_backend_name() != "sqlite":
         return create_async_engine(url, hide_parameters=True)
+    _owners_only(make_url(url).database)
     # The driver's own transactions begin late and would let two writers read before either writes.
     engine = create_async_engine(url, hide_parameters=True, connect_args={"isolation_level": None})
 

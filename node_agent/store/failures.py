@@ -9,7 +9,7 @@ replays does not matter.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy import ColumnElement, delete, exists, insert, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -17,8 +17,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from node_agent.records import ParsedPatient
 from node_agent.store.ids import Ids
 from node_agent.store.patients import Patients, is_bare
+from node_agent.store.supersede import Rank
 from node_agent.store.write import log_change
 from node_agent.tables import STORE
+from schema.identity import STRONG
 
 _FAILURE, _UNIT, _RECORD, _WITHDRAWAL = (STORE.tables[name] for name in ("failure", "unit", "record", "withdrawal"))
 
@@ -40,13 +42,14 @@ async def replace_failures(
     """Makes these the item's failures, and settles older ones that its stored units answer."""
     touched = set((await connection.execute(select(_FAILURE.c.patient).where(_FAILURE.c.inbox == inbox))).scalars())
     await connection.execute(delete(_FAILURE).where(_FAILURE.c.inbox == inbox))
+    failures = [_placed(failure) for failure in failures]
     patients = Patients(connection, ids)
     await patients.load((f.facility, f.patient.local_id) for f in failures)
     rows = []
     for failure in failures:
         if is_bare(failure.patient) and patients.pk(failure.facility, failure.patient.local_id) is None:
             continue  # nobody whom the gateway could locate
-        pk = await patients.take(failure.facility, failure.patient, ("", inbox, failure.position))
+        pk = await patients.take(failure.facility, failure.patient, _rank(failure, inbox))
         row = {"patient": pk, "facility": failure.facility, "inbox": inbox, "position": failure.position}
         rows.append({**row, "code": failure.code, "unit_key": failure.unit_key})
     await patients.save()
@@ -57,6 +60,21 @@ async def replace_failures(
         await connection.execute(delete(_FAILURE).where(_FAILURE.c.pk.in_([pk for pk, _ in answered])))
     touched |= {patient for _, patient in answered} | {row["patient"] for row in rows}
     await log_change(connection, touched, at)
+
+
+def _placed(failure: Failure) -> Failure:
+    """The failure with a local id: where none could be read, the number stands for it. Else all such people were one."""
+    who = failure.patient
+    if who.local_id or not who.identifiers:
+        return failure
+    number = min(who.identifiers, key=lambda i: (i.kind not in STRONG, i.kind.value, i.value))
+    return replace(failure, patient=replace(who, local_id=f"?{number.kind.value}:{number.value}"))
+
+
+def _rank(failure: Failure, inbox: int) -> Rank:
+    """What a failed part says of a person stands below what stored ones say; bare numbers stand below everything."""
+    who = failure.patient
+    return ("", inbox if who.name or who.birth_date or who.gender else -1, failure.position)
 
 
 def _settled() -> ColumnElement[bool]:

@@ -44,6 +44,27 @@ async def load_held(
     return list(held.values()), dict(versions.values())
 
 
+async def is_overtaken(connection: AsyncConnection, inbox: int) -> bool:
+    """Whether a later item replaced or withdrew any of what this one stored and would, by arrival alone, yield to it."""
+    mine, later = _UNIT.alias("mine"), _UNIT.alias("later")
+    after = (later.c.facility == mine.c.facility, later.c.inbox > mine.c.inbox, later.c.version <= mine.c.version)
+    same_unit = select(mine.c.pk).join(later, later.c.unit_key == mine.c.unit_key).where(mine.c.inbox == inbox, *after)
+    queries = [same_unit]
+    for old in (_RECORD.alias("old"), _WITHDRAWAL.alias("old")):
+        for new in (_RECORD.alias("new"), _WITHDRAWAL.alias("new")):
+            same_source = (
+                select(mine.c.pk)
+                .join(old, old.c.unit == mine.c.pk)
+                .join(new, (new.c.facility == old.c.facility) & (new.c.source_key == old.c.source_key))
+                .join(later, later.c.pk == new.c.unit)
+            )
+            queries.append(same_source.where(mine.c.inbox == inbox, *after))
+    for query in queries:
+        if (await connection.execute(query.limit(1))).first():
+            return True
+    return False
+
+
 async def _versions(
     connection: AsyncConnection, keys: Iterable[UnitKey], into: dict[int, tuple[Version, bool]]
 ) -> None:

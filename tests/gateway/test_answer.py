@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import random
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
 import pytest
 
-from gateway.answer import Asked, most_said, write_answer
+from gateway.answer import Asked, allergy_status, most_said, write_answer
 from gateway.coverage import assess
 from gateway.cursor import BadCursor, CursorSeal
 from gateway.plan import page_sizes, plan_query
 from gateway.scatter import NodeResult, Slice, read_answer
-from schema.coverage import Outcome
+from schema.coverage import Outcome, StatementStatus
 from schema.elements import RecordKind
 from tests.gateway.asking import (
     FRESH,
@@ -156,3 +157,22 @@ def test_names_are_those_most_hospitals_give_whatever_their_order() -> None:
     assert most_said(["b", "a", "b", None]) == most_said(["b", "b", "a"]) == "b"
     assert most_said(["b", "a"]) == most_said(["a", "b"]) == "a"
     assert most_said([]) is most_said([None, ""]) is None
+
+
+def said(count: int, *, more: bool, recorded: bool = False) -> Any:
+    """An entity whose allergy probe holds `count` statements of none, and perhaps an allergy."""
+    none = SimpleNamespace(statedNone=True, verificationStatus=None, code=SimpleNamespace(code="716186003"))
+    real = SimpleNamespace(statedNone=False, verificationStatus="confirmed", code=SimpleNamespace(code="91936005"))
+    edges = [SimpleNamespace(node=node) for node in [none] * count + [real] * recorded]
+    return SimpleNamespace(probe=SimpleNamespace(edges=edges, pageInfo=SimpleNamespace(hasNextPage=more)))
+
+
+def test_allergies_beyond_what_the_probe_reads_leave_nothing_to_be_stated() -> None:
+    asked, of = compiled(question("allergyStatus")), city(state("A"))
+    plan = plan_query(asked.subquery, asked.raw, choice("A"), of, None)
+    results = [result(asked, r, (), ()) for r in plan.requests]
+    whole = assess(plan, results, of, asked.subquery, NOW, FRESH)
+    assert allergy_status([said(200, more=False)], whole) is StatementStatus.STATED_NONE
+    assert allergy_status([said(200, more=True)], whole) is StatementStatus.UNKNOWN
+    assert allergy_status([said(0, more=False), said(200, more=True)], whole) is StatementStatus.UNKNOWN
+    assert allergy_status([said(199, more=True, recorded=True)], whole) is StatementStatus.RECORDED

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from pathlib import Path
 from typing import Any
 
@@ -46,3 +47,9 @@ def test_a_database_of_a_newer_release_is_not_touched(tmp_path: Path) -> None:
 
     with pytest.raises(StoreTooNew):
         gateway.with_store(work)
+
+
+def test_the_database_is_for_its_owner_only(tmp_path: Path) -> None:
+    RunningGateway(tmp_path)
+    modes = {f.name: stat.S_IMODE(f.stat().st_mode) for f in tmp_path.rglob("gateway.db*")}
+    assert "gateway.db" in modes and set(modes.values()) == {0o600}, modes

@@ -9,6 +9,7 @@ import pytest
 from node_agent.inbox import State
 from node_agent.records import FeedError, ParsedFile, ParsedPatient
 from schema.elements import Feed
+from schema.identity import Identifier, IdentifierKind
 from tests.node_agent.visits import FACILITY, Desk, desk, encounter, hoso, observation, person, resources
 
 pytestmark = pytest.mark.anyio
@@ -109,3 +110,35 @@ async def test_a_part_without_a_key_is_settled_by_anything_newer_of_the_patient(
         assert len(await failing(node)) == 1
         await node.post(hoso("2", encounter("e"), key="LK3"))
         assert await failing(node) == []
+
+
+async def test_people_without_a_readable_local_id_are_not_taken_for_one(tmp_path: Path) -> None:
+    numbers = ("001090123457", "001090123458")
+    nameless = [person("", identifiers=(Identifier(IdentifierKind.CCCD, n),)) for n in numbers]
+    async with desk(tmp_path) as node:
+        await node.post(errors=[error("LK1", nameless[0]), error("LK2", nameless[1])])
+        await node.post(errors=[error("LK3", person("", identifiers=()), FACILITY)])
+        held = {i["patient"]: i["value"] for i in await node.rows("identifier")}
+        assert sorted(held.values()) == list(numbers)
+        assert {held[f["patient"]] for f in await node.rows("failure") if f["patient"] in held} == set(numbers)
+
+
+async def test_bare_numbers_of_a_failed_part_change_nothing_of_a_known_person(tmp_path: Path) -> None:
+    bare = ParsedPatient(FACILITY, "bn1", (Identifier(IdentifierKind.CCCD, "001090999999"),))
+    async with desk(tmp_path) as node:
+        await node.post(resources("", observation("Observation/1"), patient=person()), feed=Feed.FHIR)
+        await node.post(errors=[error(None, bare)], feed=Feed.FHIR)
+        [row] = await node.rows("patient")
+        assert (row["name"], row["birth_date"]) == ("Nguyễn Thử", "1990-05-01")
+        assert [i["value"] for i in await node.rows("identifier")] == ["001090123456"]
+
+
+async def test_records_of_somebody_whose_own_resource_failed_are_failures_of_that_person(tmp_path: Path) -> None:
+    failed = ParsedPatient(FACILITY, "p9", (Identifier(IdentifierKind.CCCD, "001090123459"),))
+    unit = resources("", observation("Observation/9"), key="Encounter/9", patient=ParsedPatient(FACILITY, "p9"))
+    async with desk(tmp_path) as node:
+        await node.post(unit, errors=[error(None, failed)], feed=Feed.FHIR)
+        assert sorted((f["code"], f["unit_key"]) for f in await node.rows("failure")) == [
+            ("FIELD_MISSING", None),
+            ("UNKNOWN_PATIENT", "Encounter/9"),
+        ]

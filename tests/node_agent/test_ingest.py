@@ -241,3 +241,26 @@ async def test_the_last_time_a_feed_brought_something_does_not_go_back(tmp_path:
         await node.ingest.ingest(first.pk)
         feeds = {f["feed"]: f["last_received_at"] for f in await node.rows("feed")}
         assert feeds == {"BHYT_XML": "2026-04-01T02:03:04.000000Z", "FHIR": None}
+
+
+async def test_what_the_store_lost_is_made_again_from_the_inbox_failures_too(tmp_path: Path) -> None:
+    async with desk(tmp_path) as node:
+        await node.post(hoso("1", encounter("e")), errors=[bad_part("LK9")])
+        await node.post(hoso("1", encounter("f"), key="LK2"))
+        await node.post(errors=[bad_part("LK8")])
+        before, files = await content(node), node.feeds[Feed.BHYT_XML].files
+        assert await node.ingest.resume() == []
+    lose_the_store(tmp_path)
+    async with desk(tmp_path) as node:
+        node.feeds[Feed.BHYT_XML].files.update(files)
+        assert [r.state for r in await node.ingest.resume()] == [State.PARTIAL, State.STORED, State.FAILED]
+        assert await content(node) == before
+
+
+def bad_part(unit_key: str) -> FeedError:
+    return FeedError("FIELD_MISSING", "HOSO 2", "XML1", "NGAY_VAO", "thiếu", "missing", FACILITY, person(), unit_key)
+
+
+def lose_the_store(folder: Path) -> None:
+    for file in folder.glob("store.db*"):
+        file.unlink()

@@ -210,3 +210,14 @@ def test_copies_of_a_numbered_document_have_one_key() -> None:
 )
 def test_search_codes_are_without_dots_and_daggers(sent: str, found: str) -> None:
     assert search_code(sent) == found
+
+
+async def test_the_databases_are_for_their_owner_only(tmp_path: Path) -> None:
+    async with desk(tmp_path):
+        modes = modes_of(tmp_path)
+    assert {"store.db", "inbox.db"} <= set(modes)
+    assert set(modes.values()) == {0o600}, modes
+
+
+def modes_of(folder: Path) -> dict[str, int]:
+    return {f.name: stat.S_IMODE(f.stat().st_mode) for f in folder.glob("*.db*")}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -143,3 +144,68 @@ def test_a_file_of_a_name_already_moved_keeps_both(tmp_path: Path) -> None:
         "a.1.xml": "two",
         "a.2.xml": "three",
     }
+
+
+async def test_a_link_to_nothing_hides_no_other_file_and_counts_as_unread(tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    async with desk(tmp_path / "data") as node:
+        known(node, b"b")
+        (folder / "a.xml").symlink_to(tmp_path / "nowhere")
+        (folder / "b.xml").write_bytes(b"b")
+        watched = Watched(node, folder)
+        await watched.until(lambda: watched.told == 1)
+        assert node.ingest.backlog() == 1
+        (folder / "a.xml").unlink()
+        await watched.until(lambda: node.ingest.backlog() == 0)
+        await watched.stop()
+
+
+async def test_a_folder_that_cannot_be_read_counts_as_unread(tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    async with desk(tmp_path / "data") as node:
+        watched = Watched(node, folder)
+        await watched.until(lambda: node.ingest.backlog() == 0)
+        folder.rename(tmp_path / "away")
+        await watched.until(lambda: node.ingest.backlog() == 1)
+        (tmp_path / "away").rename(folder)
+        await watched.until(lambda: node.ingest.backlog() == 0)
+        await watched.stop()
+
+
+async def test_a_name_that_is_no_utf8_is_written_out_and_its_bytes_are_kept(tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    async with desk(tmp_path / "data") as node:
+        known(node, b"a")
+        (folder / os.fsdecode(b"a\xff.xml")).write_bytes(b"a")
+        watched = Watched(node, folder)
+        await watched.until(lambda: watched.told == 1)
+        await watched.stop()
+        assert [(i.name, i.state) for i in await node.ingest.inbox.items()] == [("a\\udcff.xml", State.STORED)]
+
+
+async def test_a_file_that_cannot_be_moved_is_taken_once_and_again_when_it_changes(tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    (folder / ".hidden").write_bytes(b"")
+    (folder / "processed").symlink_to(folder / ".hidden")
+    (folder / "failed").symlink_to(folder / ".hidden")
+    async with desk(tmp_path / "data") as node:
+        for name in (b"a", b"changed"):
+            known(node, name)
+        (folder / "a.xml").write_bytes(b"a")
+        watched = Watched(node, folder)
+
+        async def names() -> list[tuple[str, State]]:
+            return [(i.name, i.state) for i in await node.ingest.inbox.items() if i.name == "a.xml"]
+
+        await watched.until(lambda: node.ingest.backlog() == 0 and watched.told > 0)
+        await asyncio.sleep(10 * POLL_SECONDS)
+        assert await names() == [("a.xml", State.STORED)]
+        told = watched.told
+        (folder / "a.xml").write_bytes(b"changed")
+        await watched.until(lambda: watched.told > told)
+        await watched.stop()
+        assert await names() == [("a.xml", State.STORED)] * 2

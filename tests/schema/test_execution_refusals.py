@@ -7,7 +7,7 @@ import time
 from typing import Any
 
 import pytest
-from graphql import build_schema
+from graphql import build_schema, get_introspection_query
 
 from schema.execution import Executor
 from tests.schema.executed import CANARY, SCHEMA, code, data, run
@@ -178,3 +178,23 @@ def test_documents_are_forgotten_by_their_size_not_only_their_number() -> None:
     assert executor.document("{ nothing { n } }") is not first
     huge = "#" + "x" * 500_000 + "\n{ nothing { n } }"
     assert run(huge, executor=executor).errors == []
+
+
+def test_introspection_that_asks_for_every_type_again_and_again_is_refused() -> None:
+    part = "types { name fields { name } }"
+    assert "types" in data("{ __schema { " + part + " } }")["__schema"]
+    for wide in (
+        "{ " + " ".join(f"a{i}: __schema {{ {part} }}" for i in range(200)) + " }",
+        "{ __schema { " + " ".join(f"a{i}: {part}" for i in range(200)) + " } }",
+        "{ __schema { ...A ...B } } fragment A on __Schema { " + " ".join(f"a{i}: {part}" for i in range(70)) + " } "
+        "fragment B on __Schema { ...A ...A }",
+    ):
+        result = run(wide)
+        assert code(result) == "GRAPHQL_VALIDATION_FAILED" and result.request_error, wide[:40]
+
+
+def test_the_standard_introspection_query_is_answered() -> None:
+    full = get_introspection_query(
+        specified_by_url=True, directive_is_repeatable=True, schema_description=True, input_value_deprecation=True
+    )
+    assert data(full)["__schema"]["queryType"]["name"] == "Query"

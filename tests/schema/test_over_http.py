@@ -196,3 +196,8 @@ def test_a_refusal_has_the_shape_of_a_graphql_error() -> None:
     made = refused(HttpRefusal(415, "CODE", "Vì sao."))
     assert made.status == 415
     assert msgspec.json.decode(made.body) == {"errors": [{"message": "Vì sao.", "extensions": {"code": "CODE"}}]}
+
+
+@pytest.mark.parametrize("quality", ["²", "1.³", "¹"])
+def test_a_quality_in_digits_that_are_no_decimals_is_no_quality(quality: str) -> None:
+    assert media_type(f"application/json;q={quality}") == JSON

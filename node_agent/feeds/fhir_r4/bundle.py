@@ -17,7 +17,7 @@ from node_agent.feeds.fhir_r4.decode import Repeated, Value, canonical, flaw
 from node_agent.feeds.fhir_r4.problem import ReadingError
 
 TYPE_NAME = re.compile(r"[A-Z][A-Za-z]{1,60}", re.ASCII)
-_ID = re.compile(r"[^\s/#?]{1,200}")
+ID = re.compile(r"[^\s/#?]{1,200}")
 ELEMENT = re.compile(r"_?[A-Za-z][A-Za-z0-9]{0,63}", re.ASCII)
 _BUNDLE = frozenset(
     [
@@ -107,7 +107,7 @@ def contained(entry: Entry) -> list[Entry]:
     for place, resource in enumerate(found if isinstance(found, list) else []):
         name = _type_of(resource)
         local = resource.get("id") if name else None
-        if name and isinstance(local, str) and _ID.fullmatch(local):
+        if name and isinstance(local, str) and ID.fullmatch(local):
             where = f"{entry.where}.contained[{place}]"
             out.append(Entry(where, entry.scope, name, f"{entry.type}.{entry.id}.{local}", resource, None, entry))
     return out
@@ -190,9 +190,9 @@ def _type_of(value: object) -> str | None:
 
 def _id_of(resource: dict[str, Any], full_url: str | None) -> str:
     own = resource.get("id")
-    if isinstance(own, str) and _ID.fullmatch(own):
+    if isinstance(own, str) and ID.fullmatch(own):
         return own
     last = re.split(r"[/:]", full_url)[-1] if full_url else ""
-    if _ID.fullmatch(last):
+    if ID.fullmatch(last):
         return last
     return hashlib.sha256(canonical(resource)).hexdigest()

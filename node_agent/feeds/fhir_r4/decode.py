@@ -17,7 +17,7 @@ from typing import Any, NoReturn
 
 from node_agent.feeds.fhir_r4.problem import ReadingError
 
-MAX_BYTES = 512 * 1024 * 1024
+MAX_BYTES = 128 * 1024 * 1024  # decoded, a file takes some 25 times its size in memory
 _ESCAPED = re.compile(r"\\u(?:[dD][89a-fA-F]|0000)")
 _BLANK = re.compile(r"[ \t\r\n]*")
 
@@ -50,12 +50,12 @@ def decode(data: bytes, max_bytes: int = MAX_BYTES) -> Iterator[Value]:
     raises.
     """
     try:
-        text = _text(data, max_bytes)
+        text, sound = _text(data, max_bytes)
     except ReadingError as problem:
         yield Value("", problem=problem)
         return
     start = _skip_blank(text, 0)
-    first = _decode_one(text, start, "")
+    first = _decode_one(text, start, "") if sound else Value("", problem=ReadingError("INVALID_UTF8"))
     if isinstance(first, tuple) and _skip_blank(text, first[1]) == len(text):
         yield first[0]
         return
@@ -64,7 +64,9 @@ def decode(data: bytes, max_bytes: int = MAX_BYTES) -> Iterator[Value]:
         yield first if isinstance(first, Value) else Value("", problem=ReadingError("INVALID_JSON"))
         return
     for number, line in lines:
-        yield _line(line.strip(), f"line {number}")
+        whole = sound or _is_utf8(line)
+        where = f"line {number}"
+        yield _line(line.strip(), where) if whole else Value(where, problem=ReadingError("INVALID_UTF8"))
 
 
 def flaw(value: Any) -> str | None:
@@ -85,16 +87,18 @@ def canonical(value: Any) -> bytes:
     return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
 
 
-def _text(data: bytes, max_bytes: int) -> str:
+def _text(data: bytes, max_bytes: int) -> tuple[str, bool]:
+    """The text, and whether all of it is UTF-8: what is not stays visible as lone surrogates, and in NDJSON spoils its line."""
     if len(data) > max_bytes:
         raise ReadingError("TOO_LARGE")
+    sound = True
     try:
         text = data.removeprefix(codecs.BOM_UTF8).decode("utf-8")
     except UnicodeDecodeError:
-        raise ReadingError("INVALID_UTF8") from None
+        text, sound = data.removeprefix(codecs.BOM_UTF8).decode("utf-8", "surrogateescape"), False
     if not text.strip():
         raise ReadingError("EMPTY")
-    return text
+    return text, sound
 
 
 def _decode_one(text: str, start: int, where: str) -> tuple[Value, int] | Value:
@@ -117,6 +121,14 @@ def _decode_one(text: str, start: int, where: str) -> tuple[Value, int] | Value:
         return Value(where, problem=ReadingError("INVALID_JSON"))
     escaped = _ESCAPED.search(text, start, end) is not None
     return Value(where, value, suspicious=bool(repeated) or escaped), end
+
+
+def _is_utf8(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _line(line: str, where: str) -> Value:

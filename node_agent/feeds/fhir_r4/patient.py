@@ -6,8 +6,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from typing import Any
 
 from node_agent.feeds.fhir_r4.bundle import Entry
+from node_agent.feeds.fhir_r4.codes import expect_object
+from node_agent.feeds.fhir_r4.decode import flaw
 from node_agent.feeds.fhir_r4.problem import ReadingError
 from node_agent.feeds.fhir_r4.reader import Node, Notes
 from node_agent.feeds.fhir_r4.values import person_name
@@ -49,6 +52,23 @@ def read_patient(entry: Entry, facility: str, systems: Mapping[str, IdentifierKi
         birth_date=birth_date[:10] if birth_date else None,
         gender=_GENDERS[gender] if gender else None,
     )
+
+
+def readable_identifiers(
+    resource: dict[str, Any], facility: str, systems: Mapping[str, IdentifierKind]
+) -> tuple[Identifier, ...]:
+    """The identifiers that can be read of a Patient that as a whole cannot: by these its failure finds the person."""
+    listed = resource.get("identifier")
+    found: dict[Identifier, None] = {}
+    for value in listed if isinstance(listed, list) else []:
+        try:
+            item = Node(expect_object(value, "Patient.identifier"), "Patient.identifier", Notes())
+            made = None if flaw(value) else _identifier(item, facility, systems)
+        except (ReadingError, RecursionError):
+            continue
+        if made:
+            found[made] = None
+    return tuple(found)
 
 
 def _identifier(item: Node, facility: str, systems: Mapping[str, IdentifierKind]) -> Identifier | None:

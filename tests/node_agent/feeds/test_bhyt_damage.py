@@ -165,3 +165,11 @@ def test_hostile_input_costs_time_in_proportion_to_its_size(name: str) -> None:
     started = time.process_time()
     parse(HOSTILE[name])
     assert time.process_time() - started < 5
+
+
+def test_one_visit_number_for_two_people_in_a_file_is_an_error_and_not_the_loss_of_the_first() -> None:
+    parsed = BhytXmlFeed([FACILITY]).parse(envelope(hoso({}), hoso({}, MA_BN="BN2", SO_CCCD="001080123458")))
+    assert [u.patient.local_id for u in parsed.units] == ["BN1"]
+    [error] = parsed.errors
+    assert (error.code, error.where, error.field, error.unit_key) == ("FIELD_INVALID", "HOSO 2", "MA_LK", "LK1")
+    assert error.patient and error.patient.local_id == "BN2"

@@ -231,3 +231,17 @@ def test_a_bundle_cut_or_changed_anywhere_never_raises_and_says_something(data: 
     end = data.draw(st.integers(start, min(len(whole), start + 20)))
     parsed = feed().parse(whole[:start] + data.draw(st.binary(max_size=6)) + whole[end:])
     assert parsed.errors or parsed.units or parsed.remarks
+
+
+def test_a_line_of_ndjson_that_is_no_utf8_costs_that_line_only() -> None:
+    lines = [json.dumps(r, ensure_ascii=False).encode() for r in (PATIENT, ENCOUNTER, OBSERVATION)]
+    parsed = feed().parse(b"\n".join([*lines[:2], b'{"resourceType":"Observation","id":"\xff"}', lines[2]]))
+    assert errors(parsed) == [("INVALID_UTF8", "line 3", None)]
+    assert len(records(parsed)) == 2
+
+
+def test_a_patient_of_unusable_text_is_an_error_that_finds_the_person() -> None:
+    parsed = feed().parse(bundle(PATIENT).replace("Thử".encode(), b"\\ud83d"))
+    assert errors(parsed) == [("INVALID_TEXT", "entry[0] Patient", None)]
+    who = parsed.errors[0].patient
+    assert who and (who.local_id, [i.value for i in who.identifiers], who.name) == ("p1", ["001085012347"], None)

@@ -73,7 +73,9 @@ def test_a_patient_is_read_with_name_birth_date_and_gender() -> None:
 def test_a_patient_that_cannot_be_read_is_an_error_and_the_records_stay_with_the_local_id() -> None:
     parsed = parse({**PATIENT, "gender": "nam"}, IN_VISIT)
     assert errors(parsed) == [("WRONG_VALUE", "entry[0] Patient", "Patient.gender")]
-    assert parsed.errors[0].patient == ParsedPatient(HERE, "p1") and len(records(parsed)) == 1
+    assert parsed.units[0].patient == ParsedPatient(HERE, "p1") and len(records(parsed)) == 1
+    # The number alone is believed of it: without it nobody's answer would say that something failed here.
+    assert parsed.errors[0].patient == ParsedPatient(HERE, "p1", (Identifier(IdentifierKind.CCCD, "001085012347"),))
 
 
 def test_a_medical_record_number_is_scoped_to_its_facility() -> None:
