@@ -15,7 +15,7 @@ from datetime import timedelta
 import msgspec
 from pyreqwest.client import ClientBuilder
 
-WINDOWS = 5
+WINDOWS = 20
 BODY = b'{"query":"x"}'
 
 

@@ -46,7 +46,7 @@ from schema.messages import (
 )
 
 WARM_UP = 30
-WINDOWS = 5  # the quietest one counts: other programs on the machine only ever add
+WINDOWS = 20  # the quietest one counts: other programs on the machine only ever add
 
 
 def cpu_seconds(pid: int) -> float:

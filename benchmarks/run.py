@@ -37,7 +37,7 @@ def main() -> None:
             "node", "-", f"{result['cpu_ms']:.2f}", "", "", f"{result['bytes'] / 1e3:.0f}", f"{result['memory_mb']:.0f}"
         )
         with gateway.replaying(folder, recorded) as base:
-            for hospitals, queries in ((1, 1_000), (5, 1_000), (42, 300)):
+            for hospitals, queries in ((1, 2_000), (5, 2_000), (42, 600)):
                 console.print(f"gateway: {hospitals} hospitals …")
                 r = gateway.measure(folder / f"gateway{hospitals}", base, hospitals, queries)
                 table.add_row(

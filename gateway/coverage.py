@@ -73,15 +73,20 @@ def assess(
     now: datetime,
     fresh_seconds: float,
 ) -> Assessment:
-    """Every located facility has exactly one line; so has every registered one whose locator is not current."""
+    """Every located facility has exactly one line; so has every registered one whose locator is not current.
+
+    A planned node without a result is UNREACHABLE(NO_RESULT): who was asked is the plan's word alone.
+    """
     lines: dict[str, list[Line]] = {}
     for skipped in plan.skipped:
         kinds = tuple((k, skipped.outcome, skipped.reason, 0) for k in plan.kinds)
         doubtful = skipped.reason == DOUBTFUL
         line = Line(skipped.facility, skipped.outcome, skipped.reason, kinds, doubtful=doubtful)
         lines.setdefault(skipped.facility, []).append(line)
-    for result in results:
-        for number, target in enumerate(result.request.targets):
+    by_node = {result.request.node.id: result for result in results}
+    for request in plan.requests:
+        result = by_node.get(request.node.id) or NodeResult(request, Outcome.UNREACHABLE, "NO_RESULT", 0)
+        for number, target in enumerate(request.targets):
             line = _line(plan, result, number, target.facility, city, subquery)
             lines.setdefault(target.facility, []).append(line)
     located = tuple(_joined(lines[code]) for code in sorted(lines))
@@ -151,7 +156,7 @@ def _kind_outcome(
 ) -> tuple[Outcome, str | None]:
     if kind in plan.not_permitted:
         return Outcome.NOT_ASKED, "NOT_PERMITTED"
-    if unheld:
+    if unheld and not count:  # rows that came although no known feed carries the kind: the registry is behind
         return Outcome.NOT_HELD, None
     if lagging:
         return Outcome.LAGGING, "FEED_SILENT"
@@ -186,7 +191,9 @@ def _joined(lines: list[Line]) -> Line:
     certain = [line for line in lines if not line.doubtful]
     if certain and len(certain) < len(lines):
         joined = _joined(certain)
-        return replace(joined, reason=joined.reason or DOUBTFUL, doubtful=True)
+        # The doubt must not pass for the reason of a failure beside it, and excuse that.
+        reason = DOUBTFUL if joined.reason is None and joined.outcome in SOUND else joined.reason
+        return replace(joined, reason=reason, doubtful=True)
     worst = max(lines, key=lambda line: _RANK[line.outcome])
     if worst.outcome is Outcome.EMPTY:
         worst = next((line for line in lines if line.outcome is Outcome.ANSWERED), worst)
@@ -221,7 +228,8 @@ def statement_status(
     outcomes = [(k, o) for line in assessment.located for k, o, _, _ in line.kinds if k in kinds]
     broken = [line for line in assessment.located if not line.sound or line.doubtful]
     permitted = all(o is not Outcome.NOT_ASKED for _, o in outcomes)
-    if broken or not assessment.located or not permitted or any(o not in SOUND for _, o in outcomes):
+    asked = all(any(k in kinds for k, *_ in line.kinds) for line in assessment.located)
+    if broken or not assessment.located or not asked or not permitted or any(o not in SOUND for _, o in outcomes):
         return StatementStatus.UNKNOWN
     if stated_none:
         return StatementStatus.STATED_NONE

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -24,11 +24,11 @@ from gateway.identity import CityKey
 from gateway.locator import Locator, choose
 from gateway.plan import NodeRequest, page_sizes, plan_query, request_variables
 from gateway.registry import Registry
-from gateway.scatter import Slice, scatter, sender
+from gateway.scatter import Post, Slice, scatter, sender
 from gateway.settings import Settings
 from gateway.transport import Transport
 from schema.access import AccessInput, Basis, PatientBy, Purpose
-from schema.delegation import Subject, new_delegation, sign_delegation
+from schema.delegation import Delegation, Subject, new_delegation, sign_delegations
 from schema.elements import RecordKind
 from schema.identity import IdentifierError, canonical
 from schema.jws import key_id
@@ -92,13 +92,10 @@ class History:
         allowed = permit.allowed.kinds
         permitted = None if allowed is None else frozenset(RecordKind(k) for k in allowed)
         plan = plan_query(prepared.subquery, raw, choice, city, permitted)
-        body_of = self._bodies(
-            prepared, request_variables(prepared.subquery, raw, sizes, [p.text() if p else None for p in after])
-        )
+        variables = request_variables(prepared.subquery, raw, sizes, [p.text() if p else None for p in after])
         send = sender(
             self.transport,
-            body_of,
-            self._headers(permit),
+            self._posts(plan.requests, prepared, variables, permit),
             deadline,
             self.settings.node_deadline_seconds,
             self.settings.max_response_bytes,
@@ -116,6 +113,7 @@ class History:
             notices=notices(permit),
             seal=self.seal,
             expires=int(self.clock()) + LIFE_SECONDS,
+            all_times=permit.allowed.all_times,
         )
         return write_answer(prepared, asked, results, ledger), ledger
 
@@ -149,34 +147,35 @@ class History:
         except BadCursor:
             raise AskRefused("BAD_CURSOR", "Con trỏ trang không dùng được", "the page cursor cannot be used") from None
 
-    def _bodies(self, prepared: Prepared, variables: dict[str, Any]) -> Callable[[NodeRequest], bytes]:
+    def _posts(
+        self, requests: Sequence[NodeRequest], prepared: Prepared, variables: dict[str, Any], permit: Permit
+    ) -> dict[str, Post]:
+        """What is sent to each node, by its id; all delegations are signed at once."""
         refs = f"{prepared.subquery.prefix}refs"
-
-        def body_of(request: NodeRequest) -> bytes:
+        bodies: list[bytes] = []
+        delegations: list[Delegation] = []
+        for request in requests:
             representations = [{"__typename": "Patient", "ref": t.ref} for t in request.targets]
-            return prepared.query_json + _JSON.encode({**variables, refs: representations}) + b"}"
-
-        return body_of
-
-    def _headers(self, permit: Permit) -> Callable[[NodeRequest, bytes], dict[str, str]]:
-        def headers_of(request: NodeRequest, body: bytes) -> dict[str, str]:
-            delegation = new_delegation(
-                audience=request.node.id,
-                body=body,
-                now=self.clock(),
-                jti=secrets.token_urlsafe(16),
-                purpose=permit.purpose.value,
-                subjects=tuple(Subject(t.ref, permit.basis.value, permit.evidence) for t in request.targets),
-                allowed=permit.allowed,
-                contract=CONTRACT_VERSION,
+            body = prepared.query_json + _JSON.encode({**variables, refs: representations}) + b"}"
+            bodies.append(body)
+            delegations.append(
+                new_delegation(
+                    audience=request.node.id,
+                    body=body,
+                    now=self.clock(),
+                    jti=secrets.token_urlsafe(16),
+                    purpose=permit.purpose.value,
+                    subjects=tuple(Subject(t.ref, permit.basis.value, permit.evidence) for t in request.targets),
+                    allowed=permit.allowed,
+                    contract=CONTRACT_VERSION,
+                )
             )
-            token = sign_delegation(self.signing_key, delegation, self.kid)
-            return {"authorization": f"Bearer {token}", "content-type": "application/json"}
-
-        return headers_of
+        tokens = sign_delegations(self.signing_key, self.kid, delegations)
+        return {r.node.id: Post(body, token) for r, body, token in zip(requests, bodies, tokens, strict=True)}
 
 
 def notices(permit: Permit) -> list[advice.Text]:
-    """Constant lines: the same for every identifier, existing or not (DESIGN 7)."""
+    """Constant lines: they depend on the permit alone, the same for every identifier, existing or not (DESIGN 7)."""
     treating = [advice.OTHERS_MAY_EXIST, advice.BREAK_GLASS] if permit.purpose is Purpose.TREAT else []
-    return [*treating, advice.LAW_HIDDEN]
+    within = [] if permit.allowed.all_times else [advice.PERIOD_LIMITED]
+    return [*treating, *within, advice.LAW_HIDDEN]

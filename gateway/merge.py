@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import chain, repeat
+from operator import attrgetter
 from typing import Any
 
 import msgspec
@@ -14,79 +16,76 @@ from gateway.subquery import ConnectionPlan
 from schema.connections import BY_FIELD
 from schema.selection import Scope, Variables
 
-
-@dataclass(slots=True)
-class Row:
-    """One edge of the answer. also_at: further facilities that sent the same document; conflict: same number, other content."""
-
-    sort_time: str
-    facility: str
-    id: str
-    edge: Any
-    also_at: tuple[str, ...] = ()
-    conflict: bool = False
+Place = tuple[str, str, str]  # an edge's key in the total order: sort time, facility, id
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A merged page: rows in the total order, and whether the nodes that answered have more.
+    """A merged page: the nodes' edges in the total order, and whether the nodes that answered have more.
 
-    end: the last source edge's key, which is below the last row's where that edge was a copy of a row above it.
+    end: the last source edge's key, which is below the last edge's where that one's copy stood above it. also_at: of an edge
+    (by its index in edges) the further facilities that sent the same document. conflicts: the edges whose number another
+    document bears too.
     """
 
-    rows: tuple[Row, ...]
+    edges: Sequence[Any]
     has_next: bool
-    end: tuple[str, str, str] | None
+    end: Place | None
+    also_at: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
+    conflicts: frozenset[int] = frozenset()
 
 
 def merge(connections: Iterable[Any], size: int) -> Page:
     """The page of one connection from the nodes' decoded connections.
 
     Total order: (sort time, facility, id), greatest first, compared by code point. `size` counts source edges, so a page
-    may show fewer rows than `size` when copies collapse.
+    may show fewer rows than `size` when copies collapse, or when a node cut its list short: rows below such a cut wait for
+    the next page, or the cursor would pass over what that node still has.
     """
     edges: list[Any] = []
     more = False
+    cuts: list[Place] = []
     for connection in connections:
-        more = more or connection.pageInfo.hasNextPage
+        if connection.pageInfo.hasNextPage:
+            more = True
+            if 0 < len(connection.edges) < size:
+                last = connection.edges[-1]
+                cuts.append((last.sortKey, last.facility, last.id))
         edges += connection.edges
     # The number keeps equal keys from comparing edges; a key function would cost more than the sort itself.
-    keyed = [(e.sortKey, e.facility, e.id, n, e) for n, e in enumerate(edges)]
+    keyed = [(e.sortKey, e.facility, e.id, n) for n, e in enumerate(edges)]
     keyed.sort(reverse=True)
     page = keyed[:size]
-    rows = [Row(sort_time, facility, id_, edge) for sort_time, facility, id_, _, edge in page]
-    if any(e.key for *_, e in page):
-        rows = collapse(rows)
-    return Page(tuple(rows), more or len(keyed) > size, page[-1][:3] if page else None)
+    if cuts:
+        cut = max(cuts)
+        page = [keys for keys in page if keys[:3] >= cut]
+    whole = Page([edges[n] for *_, n in page], more or len(keyed) > size, page[-1][:3] if page else None)
+    return collapse(whole) if any(map(COPY_KEY, whole.edges)) else whole
 
 
-def collapse(rows: list[Row]) -> list[Row]:
+def collapse(page: Page) -> Page:
     """Copies: equal key and equal content become one row with alsoAt; equal key and other content stay, flagged conflict."""
-    by_key: dict[str, list[Row]] = {}
-    kept: list[Row] = []
-    for row in rows:
-        key = row.edge.key
-        if key is None:
-            kept.append(row)
-            continue
-        same = by_key.setdefault(key, [])
-        twin = next(
-            (r for r in same if r.edge.contentHash == row.edge.contentHash and r.facility != row.facility),
-            None,
-        )
-        if twin is not None:
-            if row.facility not in twin.also_at:
-                twin.also_at += (row.facility,)
-            continue
-        same.append(row)
-        kept.append(row)
-    for same in by_key.values():
-        if len({r.edge.contentHash for r in same}) > 1:
-            for row in same:
-                row.conflict = True
-    return kept
+    by_key: dict[str, list[int]] = {}
+    kept: list[Any] = []
+    also_at: dict[int, tuple[str, ...]] = {}
+    for edge in page.edges:
+        if edge.key is not None:
+            same = by_key.setdefault(edge.key, [])
+            twin = next((n for n in same if _is_copy(kept[n], edge)), None)
+            if twin is not None:
+                also_at[twin] = tuple(dict.fromkeys((*also_at.get(twin, ()), edge.facility)))
+                continue
+            same.append(len(kept))
+        kept.append(edge)
+    odd = [same for same in by_key.values() if len({kept[n].contentHash for n in same}) > 1]
+    return replace(page, edges=kept, also_at=also_at, conflicts=frozenset(chain.from_iterable(odd)))
 
 
+def _is_copy(one: Any, other: Any) -> bool:
+    return bool(one.contentHash == other.contentHash and one.facility != other.facility)
+
+
+COPY_KEY = attrgetter("key")
 Names = Callable[[str], Mapping[str, Any]]
 Seal = Callable[[Position], str]
 _JSON = msgspec.json.Encoder()
@@ -94,11 +93,11 @@ _JSON = msgspec.json.Encoder()
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """One field of an edge: the bytes before it, and what finds or shapes its value."""
+    """One field of an edge: the bytes before it, and what finds (a node's body) or shapes its value."""
 
     prefix: bytes
     name: str
-    alias: str
+    body: Callable[[Any], bytes]
     shape: Shape | None
 
 
@@ -115,7 +114,7 @@ class ConnectionWriter:
                 Piece(
                     f'{"," if i else "{"}"{p.key}":'.encode(),
                     p.name,
-                    nodes.get((key, p.key), ""),
+                    attrgetter(nodes.get((key, p.key), "id")),
                     shape(scope, p) if p.name in ("facility", "alsoAt") else None,
                 )
                 for i, p in enumerate(edge)
@@ -148,42 +147,42 @@ class ConnectionWriter:
         seal: Seal,
         expires: int,
     ) -> None:
-        pieces = [(piece.prefix, piece.name, piece) for piece in self.edges[key]]
-        closing = b"}" if pieces else b"{}"
-        known: dict[tuple[bytes, str], bytes] = {}
-        out.append(b"[")
-        for number, row in enumerate(page.rows):
-            if number:
-                out.append(b",")
-            for prefix, name, piece in pieces:
-                if name == "node":
-                    out += (prefix, getattr(row.edge, piece.alias))
-                elif name == "sortKey":
-                    out += (prefix, _JSON.encode(f"{row.sort_time}|{row.facility}|{row.id}"))
-                elif name == "facility":
-                    cached = known.get((prefix, row.facility))
-                    if cached is None:
-                        value = _shaped(piece, facility(row.facility), variables)
-                        cached = known[prefix, row.facility] = _JSON.encode(value)
-                    out += (prefix, cached)
-                elif name == "alsoAt":
-                    codes = [_shaped(piece, facility(code), variables) for code in row.also_at]
-                    out += (prefix, _JSON.encode(codes))
-                else:
-                    out += (prefix, self._value(row, name, seal, expires))
-            out.append(closing)
-        out.append(b"]")
+        # Column by column, then woven: the loops over rows run in C.
+        columns: list[Iterable[bytes]] = []
+        for piece in self.edges[key]:
+            columns += (repeat(piece.prefix), self._column(piece, page, variables, facility, seal, expires))
+        count = len(page.edges)
+        rows = zip(*columns, repeat(b"},", count), strict=False) if columns else zip(repeat(b"{},", count))
+        woven = list(chain.from_iterable(rows))
+        if woven:
+            woven[-1] = woven[-1][:-1]
+        out += (b"[", *woven, b"]")
 
-    def _value(self, row: Row, name: str, seal: Seal, expires: int) -> bytes:
-        match name:
+    def _column(
+        self, piece: Piece, page: Page, variables: Variables, facility: Names, seal: Seal, expires: int
+    ) -> Iterable[bytes]:
+        """The values of one field, an edge each."""
+        edges = page.edges
+        match piece.name:
+            case "node":
+                return map(piece.body, edges)
+            case "sortKey":
+                return [_JSON.encode(f"{e.sortKey}|{e.facility}|{e.id}") for e in edges]
+            case "facility":
+                codes = [e.facility for e in edges]
+                known = {code: _JSON.encode(_shaped(piece, facility(code), variables)) for code in set(codes)}
+                return [known[code] for code in codes]
+            case "alsoAt":
+                also = [page.also_at.get(n, ()) for n in range(len(edges))]
+                return [_JSON.encode([_shaped(piece, facility(code), variables) for code in codes]) for codes in also]
             case "cursor":
-                return _JSON.encode(seal(Position(row.sort_time, row.facility, row.id, expires)))
+                return [_JSON.encode(seal(Position(e.sortKey, e.facility, e.id, expires))) for e in edges]
             case "late":
-                return b"false"
+                return repeat(b"false")
             case "conflict":
-                return b"true" if row.conflict else b"false"
+                return [b"true" if n in page.conflicts else b"false" for n in range(len(edges))]
             case _:
-                return f'"{self.type_name}Edge"'.encode()
+                return repeat(f'"{self.type_name}Edge"'.encode())
 
 
 def _shaped(piece: Piece, value: Mapping[str, Any], variables: Variables) -> Any:
@@ -191,14 +190,14 @@ def _shaped(piece: Piece, value: Mapping[str, Any], variables: Variables) -> Any
 
 
 def _page_info(page: Page, seal: Seal, expires: int) -> Mapping[str, Any]:
-    def at(row: Row) -> str:
-        return seal(Position(row.sort_time, row.facility, row.id, expires))
+    def at(edge: Any) -> str:
+        return seal(Position(edge.sortKey, edge.facility, edge.id, expires))
 
-    rows = page.rows
+    edges = page.edges
     return _Lazy(
         hasNextPage=lambda: page.has_next,
         hasPreviousPage=lambda: False,
-        startCursor=lambda: at(rows[0]) if rows else None,
+        startCursor=lambda: at(edges[0]) if edges else None,
         endCursor=lambda: seal(Position(*page.end, expires)) if page.end else None,
         gapCursor=lambda: None,
     )

@@ -62,10 +62,13 @@ class QueryPlan:
     not_permitted: frozenset[RecordKind]
 
     def as_json(self) -> dict[str, Any]:
-        """The plan for a test or an operator; refs are left out."""
+        """The plan for a test or an operator; refs are left out. A facility may be skipped for several reasons."""
+        skip: dict[str, list[list[str]]] = {}
+        for s in self.skipped:
+            skip.setdefault(s.facility, []).append([s.outcome.value, s.reason])
         return {
             "ask": {r.node.id: sorted({t.facility for t in r.targets}) for r in self.requests},
-            "skip": {s.facility: [s.outcome.value, s.reason] for s in self.skipped},
+            "skip": skip,
             "kinds": [k.value for k in self.kinds],
         }
 

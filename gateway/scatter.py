@@ -9,9 +9,10 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from operator import attrgetter, gt
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -97,6 +98,8 @@ async def ask_node(request: NodeRequest, send: Send, subquery: SubQuery, pages: 
         return result(Outcome.ANSWERED, None, read_answer(body, request, subquery, pages))
     except InvalidAnswer as error:
         return result(Outcome.INVALID_RESPONSE, error.reason)
+    except Exception as error:  # noqa: BLE001 - what reading it stumbles over must not become the query's either
+        return result(Outcome.INVALID_RESPONSE, type(error).__name__)
 
 
 class InvalidAnswer(Exception):
@@ -134,8 +137,10 @@ def read_answer(body: bytes, request: NodeRequest, subquery: SubQuery, pages: tu
         if entity.ref != target.ref:
             raise InvalidAnswer("ANOTHER_PATIENT")
         for plan, asked in zip(subquery.connections, pages, strict=True):
-            edges = getattr(entity, plan.part).edges
-            _check(edges, target, asked, [alias for _, alias in plan.nodes])
+            connection = getattr(entity, plan.part)
+            if connection.pageInfo.hasNextPage and not connection.edges:
+                raise InvalidAnswer("MORE_AFTER_NOTHING")  # no cursor could ever reach it
+            _check(connection.edges, target, asked, [alias for _, alias in plan.nodes])
         for probe in subquery.probes:
             for name in PROBE_PARTS[probe]:
                 if any(edge.subject != target.ref for edge in getattr(entity, name).edges):
@@ -145,45 +150,46 @@ def read_answer(body: bytes, request: NodeRequest, subquery: SubQuery, pages: tu
 
 def _check(edges: list[Any], target: Target, asked: Slice, nodes: list[str]) -> None:
     """One page of one node. A page that starts above where it was told to would loop a client for ever."""
+    # All rows at a time: the loops run in C.
     if len(edges) > asked.size:
         raise InvalidAnswer("TOO_MANY_ROWS")
-    above = asked.after or ABOVE_ALL
-    for edge in edges:
-        if edge.subject != target.ref:
-            raise InvalidAnswer("ANOTHER_PATIENT")
-        if edge.facility != target.facility:
-            raise InvalidAnswer("ANOTHER_FACILITY")
-        if "|" in edge.sortKey or "|" in edge.id:  # it parts the keys of a cursor
-            raise InvalidAnswer("NOT_THE_CONTRACT")
-        below = (edge.sortKey, edge.facility, edge.id)
-        if below >= above:
-            raise InvalidAnswer("OUT_OF_ORDER")
-        above = below
-        for name in nodes:
-            if memoryview(getattr(edge, name))[0] != OPENING_BRACE:
-                raise InvalidAnswer("BODY_IS_NO_OBJECT")
+    if {edge.subject for edge in edges} - {target.ref}:
+        raise InvalidAnswer("ANOTHER_PATIENT")
+    if {edge.facility for edge in edges} - {target.facility}:
+        raise InvalidAnswer("ANOTHER_FACILITY")
+    keys = [(edge.sortKey, edge.facility, edge.id) for edge in edges]
+    if "|" in "".join([edge.sortKey + edge.id for edge in edges]):  # it parts the keys of a cursor
+        raise InvalidAnswer("NOT_THE_CONTRACT")
+    if not all(map(gt, [asked.after or ABOVE_ALL, *keys], keys)):
+        raise InvalidAnswer("OUT_OF_ORDER")
     if len({edge.id for edge in edges}) != len(edges):
         raise InvalidAnswer("DUPLICATE_ID")
+    for name in nodes:
+        if any(memoryview(body)[0] != OPENING_BRACE for body in map(attrgetter(name), edges)):
+            raise InvalidAnswer("BODY_IS_NO_OBJECT")
 
 
-def sender(
-    transport: Transport,
-    body_of: Callable[[NodeRequest], bytes],
-    headers_of: Callable[[NodeRequest, bytes], dict[str, str]],
-    deadline: float,
-    node_seconds: float,
-    cap: int,
-) -> Send:
-    """The function that calls one node: its own deadline is the tighter of node_seconds and what is left until `deadline`
-    (a time.monotonic() moment)."""
+class Post(NamedTuple):
+    """What one node is sent: the request's body and the delegation that goes with it."""
+
+    body: bytes
+    delegation: str
+
+
+def sender(transport: Transport, posts: Mapping[str, Post], deadline: float, node_seconds: float, cap: int) -> Send:
+    """The function that calls one node (posts: by its id): its own deadline is the tighter of node_seconds and what is left
+    until `deadline` (a time.monotonic() moment)."""
 
     async def send(request: NodeRequest) -> bytes:
         seconds = min(node_seconds, deadline - time.monotonic())
         if seconds <= 0:
             raise TransportError(Fault.TIMED_OUT)
-        body = body_of(request)
-        headers = headers_of(request, body)
-        headers["deadline-milliseconds"] = str(int(seconds * 1000))
+        body, delegation = posts[request.node.id]
+        headers = {
+            "authorization": f"Bearer {delegation}",
+            "content-type": "application/json",
+            "deadline-milliseconds": str(int(seconds * 1000)),
+        }
         return await transport.post(f"{request.node.url}/graphql", body, headers, seconds, cap)
 
     return send

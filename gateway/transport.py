@@ -51,8 +51,9 @@ class PyreqwestTransport:
 
     async def post(self, url: str, body: bytes, headers: Mapping[str, str], seconds: float, cap: int) -> bytes:
         """See Transport."""
-        # pyreqwest's own timeout covers the whole call and closes the socket, which cancelling alone does not; scatter.py
-        # holds the backstop around all calls. A timeout of asyncio's on each as well would cost a tenth of the query.
+        # pyreqwest's own timeout covers the whole call and closes the socket. Cancelling does so at once only from the head
+        # of the answer on: before it, nothing but this timeout ends the call inside the library. scatter.py holds the
+        # backstop around all calls; a timeout of asyncio's on each as well would cost a tenth of the query.
         request = self._client(url).post(url).timeout(timedelta(seconds=seconds)).headers(headers)
         try:
             built = request.body_bytes(body).streamed_read_buffer_limit(0).build_streamed()

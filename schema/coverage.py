@@ -6,6 +6,7 @@ Types only, and the two facts both sides must agree on: FEED_KINDS and the order
 from __future__ import annotations
 
 from enum import Enum
+from functools import lru_cache
 
 import strawberry
 
@@ -142,6 +143,7 @@ FEED_KINDS: dict[Feed, frozenset[RecordKind]] = {
 }
 
 
+@lru_cache(maxsize=64)
 def held_kinds(feeds: frozenset[Feed]) -> frozenset[RecordKind]:
     """The record kinds that a facility with these feeds can hold."""
     return frozenset(kind for feed in feeds for kind in FEED_KINDS.get(feed, frozenset()))

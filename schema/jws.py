@@ -11,11 +11,13 @@ import hashlib
 from base64 import urlsafe_b64encode
 from collections.abc import Mapping
 from functools import lru_cache
+from typing import NamedTuple
 
 import msgspec
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
+ALGORITHM = "Ed25519"
 TOKEN_BYTES_LIMIT = 32_768  # HTTP servers give up on longer header lines
 
 
@@ -59,9 +61,9 @@ def key_id(key: Ed25519PublicKey) -> str:
 
 
 @lru_cache(maxsize=256)
-def header_segment(kid: str, typ: str) -> bytes:
+def header_segment(kid: str, typ: str, alg: str = ALGORITHM) -> bytes:
     """The one header segment that a token of this type, signed by this key, may have."""
-    return encode_segment(msgspec.json.encode({"alg": "Ed25519", "kid": kid, "typ": typ}))
+    return encode_segment(msgspec.json.encode({"alg": alg, "kid": kid, "typ": typ}))
 
 
 def sign(key: Ed25519PrivateKey, kid: str, typ: str, payload: bytes) -> str:
@@ -72,25 +74,39 @@ def sign(key: Ed25519PrivateKey, kid: str, typ: str, payload: bytes) -> str:
 
 def verify(token: str, keys: Mapping[str, Ed25519PublicKey], typ: str) -> bytes:
     """The payload of a token of type `typ` signed by one of `keys` (key id -> key); raises JwsError."""
-    if len(token) > TOKEN_BYTES_LIMIT or not token.isascii():
-        raise JwsError("MALFORMED")
-    signed, _, signature = token.encode().rpartition(b".")
-    header, _, body = signed.partition(b".")
-    key = next((key for kid, key in keys.items() if header_segment(kid, typ) == header), None)
-    if key is None:
-        raise JwsError(_why_unknown(header, typ))
-    raw_signature, payload = decode_segment(signature), decode_segment(body)
+    parts = take_apart(token, keys, typ)
     try:
-        key.verify(raw_signature, signed)
+        parts.key.verify(parts.proof, parts.signed)
     except InvalidSignature:
         raise JwsError("SIGNATURE") from None
-    return payload
+    return parts.payload
 
 
-def _why_unknown(header: bytes, typ: str) -> str:
+class Parts(NamedTuple):
+    """A token of the right form whose proof was not looked at yet. signed: header and payload segments, as sent."""
+
+    key: Ed25519PublicKey
+    signed: bytes
+    payload: bytes
+    proof: bytes
+
+
+def take_apart(token: str, keys: Mapping[str, Ed25519PublicKey], typ: str, alg: str = ALGORITHM) -> Parts:
+    """The parts of a token that names one of `keys`; raises JwsError(MALFORMED or UNKNOWN_KEY)."""
+    if len(token) > TOKEN_BYTES_LIMIT or not token.isascii():
+        raise JwsError("MALFORMED")
+    signed, _, proof = token.encode().rpartition(b".")
+    header, _, body = signed.partition(b".")
+    key = next((key for kid, key in keys.items() if header_segment(kid, typ, alg) == header), None)
+    if key is None:
+        raise JwsError(_why_unknown(header, typ, alg))
+    return Parts(key, signed, decode_segment(body), decode_segment(proof))
+
+
+def _why_unknown(header: bytes, typ: str, alg: str) -> str:
     """Tells an honest token of a strange key from anything else; only for the log, both are refused."""
     try:
         kid = msgspec.json.decode(decode_segment(header), type=_Header).kid
     except (JwsError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return "MALFORMED"
-    return "UNKNOWN_KEY" if len(kid) <= 64 and header_segment.__wrapped__(kid, typ) == header else "MALFORMED"
+    return "UNKNOWN_KEY" if len(kid) <= 64 and header_segment.__wrapped__(kid, typ, alg) == header else "MALFORMED"

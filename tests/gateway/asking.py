@@ -102,9 +102,10 @@ def located(facility: str, ref: str = "") -> Located:
     )
 
 
-def choice(*kept: str | Located, withheld: tuple[str, ...] = ()) -> Choice:
+def choice(*kept: str | Located, withheld: tuple[str, ...] = (), doubtful: tuple[str, ...] = ()) -> Choice:
     rows = tuple(located(k) if isinstance(k, str) else k for k in kept)
-    return Choice(rows, tuple((located(w), Withheld.IDENTITY_CONFLICT) for w in withheld))
+    conflicts = tuple((located(w), Withheld.IDENTITY_CONFLICT) for w in withheld)
+    return Choice(rows, conflicts + tuple((located(d, "child"), Withheld.IDENTITY_DOUBTFUL) for d in doubtful))
 
 
 def request(*facilities: str) -> NodeRequest:

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Iterable
+from itertools import repeat
 
 CAP = 100_000
 
 
 class Misbehaving:
-    """A server that answers by path. `requests`: heads and bodies as they came; `closed`: paths that ended with the connection."""
+    """A server that answers by path. `requests`: heads and bodies as they came; `closed`: paths that ended with the connection.
+
+    most_at_once: requests that were being answered at the same time.
+    """
 
     def __init__(self) -> None:
         self.requests: list[tuple[bytes, bytes]] = []
         self.closed: list[str] = []
         self.connections = 0
         self.open = 0
+        self.most_at_once = self._busy = 0
         self._loop = asyncio.new_event_loop()
         started = threading.Event()
 
@@ -54,7 +60,12 @@ class Misbehaving:
                 body = await reader.readexactly(length)
                 self.requests.append((head, body))
                 path = head.split()[1].decode()
-                await self._answer(path, body, reader, writer)
+                self._busy += 1
+                self.most_at_once = max(self.most_at_once, self._busy)
+                try:
+                    await self._answer(path, body, reader, writer)
+                finally:
+                    self._busy -= 1
         except ConnectionError:  # by the client while a request was open, or by a path that breaks off
             self.closed.append(path)
         except (asyncio.IncompleteReadError, asyncio.CancelledError):
@@ -64,8 +75,21 @@ class Misbehaving:
             writer.transport.abort()
 
     async def _answer(self, path: str, body: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        async def gone() -> None:
-            await reader.read(1)
+        async def write_until_gone(parts: Iterable[bytes], pause: float = 0) -> None:
+            # The reading task's exception is always taken: asyncio would log it with its traceback when it is collected,
+            # which on Python 3.11.7 parses source and breaks a parse that runs meanwhile, pytest's own included (gh-106905).
+            gone = asyncio.ensure_future(reader.read(1))
+            try:
+                for part in parts:
+                    if gone.done():
+                        break
+                    writer.write(part)
+                    await writer.drain()
+                    await asyncio.sleep(pause)
+                await gone
+            finally:
+                gone.cancel()
+                await asyncio.gather(gone, return_exceptions=True)
             raise ConnectionResetError
 
         def head(length: int | None, status: str = "200 OK", more: str = "") -> bytes:
@@ -74,6 +98,9 @@ class Misbehaving:
 
         match path.partition("?")[0]:
             case "/echo" | "/graphql":
+                writer.write(head(len(body)) + body)
+            case "/later":
+                await asyncio.sleep(0.02)
                 writer.write(head(len(body)) + body)
             case "/big":
                 writer.write(head(CAP) + b"x" * CAP)
@@ -86,31 +113,15 @@ class Misbehaving:
             case "/gzip":
                 writer.write(head(3, more="content-encoding: gzip\r\n") + b"abc")
             case "/hang":
-                await gone()
+                await write_until_gone(())
             case "/drip":
                 writer.write(head(CAP))
-                waiting = asyncio.ensure_future(gone())
-                while not waiting.done():
-                    writer.write(b"x")
-                    await writer.drain()
-                    await asyncio.sleep(0.02)
-                await waiting
+                await write_until_gone(repeat(b"x"), 0.02)
             case "/slowhead":
-                waiting = asyncio.ensure_future(gone())
-                for byte in head(5) * 10:
-                    if waiting.done():
-                        break
-                    writer.write(bytes([byte]))
-                    await asyncio.sleep(0.02)
-                await waiting
+                await write_until_gone((bytes([byte]) for byte in head(5)), 0.02)
             case "/endless":
                 writer.write(head(None))
-                waiting = asyncio.ensure_future(gone())
-                while not waiting.done():
-                    writer.write(b"2000\r\n" + b"x" * 0x2000 + b"\r\n")
-                    await writer.drain()
-                    await asyncio.sleep(0)
-                await waiting
+                await write_until_gone(repeat(b"2000\r\n" + b"x" * 0x2000 + b"\r\n"))
             case "/half":
                 writer.write(head(100) + b"half")
                 await writer.drain()

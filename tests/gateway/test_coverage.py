@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -11,6 +12,7 @@ from gateway.advice import ADVICE
 from gateway.answer import ALLERGIES
 from gateway.coverage import SOUND, Assessment, Line, as_value, statement_status
 from gateway.registry import City
+from gateway.scatter import NodeResult
 from schema.coverage import Completeness, Outcome, StatementStatus
 from schema.elements import Feed, RecordKind
 from tests.gateway.asking import (
@@ -110,10 +112,38 @@ def test_a_feed_silent_anywhere_in_the_city_makes_it_uncertain() -> None:
     assert simple(city(state("A"), state("B", lagging=True))).completeness is Completeness.UNCERTAIN
 
 
-def test_nobody_located_is_never_complete() -> None:
+def test_an_unhealthy_node_never_leaves_the_denominator() -> None:
+    well, sick = city(state("A"), state("B")), city(state("A"), state("B", None, lagging=True), revoked=("B",))
+    for of in (well, sick):
+        plan = planned(PLAIN, of, "A", "B")
+        results = [
+            answered(r, entity(PLAIN, "A", rows("A", RecordKind.ENCOUNTER)))
+            for r in plan.requests
+            if r.node.id == "node-A"
+        ]
+        results += [failing(r, Outcome.CIRCUIT_OPEN) for r in plan.requests if r.node.id == "node-B"]
+        made = ledger(PLAIN, of, results, plan)
+        assert [line.facility for line in made.located] == ["A", "B"] and made.registered == made.connected == 2
+        assert made.completeness is Completeness.INCOMPLETE
+
+
+def test_a_planned_node_that_gave_no_result_has_a_line_and_is_never_an_empty_success() -> None:
+    of = city(state("A"), state("B"))
+    plan = planned(PLAIN, of, "A", "B")
+    made = ledger(PLAIN, of, [answered(plan.requests[0], entity(PLAIN, "A", []))], plan)
+    assert [(x.facility, x.outcome, x.reason) for x in made.located] == [
+        ("A", Outcome.EMPTY, None),
+        ("B", Outcome.UNREACHABLE, "NO_RESULT"),
+    ]
+    assert made.completeness is Completeness.INCOMPLETE
+
+
+def test_nothing_planned_is_never_an_empty_success() -> None:
     of = city(state("A"), state("B"))
     made = ledger(PLAIN, of, [], planned(PLAIN, of))
-    assert made.completeness is not Completeness.COMPLETE and made.located == ()
+    assert made.completeness is Completeness.UNCERTAIN and made.located == ()
+    for stated in (True, False):
+        assert statement_status(made, ALLERGIES, False, stated) is StatementStatus.UNKNOWN
     value = as_value(made, of, [])
     assert value["located"] == 0 and "Không tìm thấy" in value["summary"]["VI"]
 
@@ -173,9 +203,55 @@ def test_a_facility_both_kept_and_withheld_is_withheld_in_its_one_line() -> None
     assert made.completeness is Completeness.INCOMPLETE
 
 
-def test_every_outcome_has_advice_in_both_languages() -> None:
-    assert ADVICE.keys() == set(Outcome)
-    assert all(set(a) == {"VI", "EN"} and all(a.values()) for a in ADVICE.values())
+def test_a_row_that_may_be_a_childs_makes_it_uncertain_and_never_incomplete() -> None:
+    of = city(state("A"), state("B"))
+    plan = planned(PLAIN, of, "A", doubtful=("A", "B"))
+    made = ledger(PLAIN, of, [answered(plan.requests[0], entity(PLAIN, "A", rows("A", RecordKind.ENCOUNTER)))], plan)
+    assert [(x.facility, x.outcome, x.reason, x.records, x.doubtful) for x in made.located] == [
+        ("A", Outcome.ANSWERED, "IDENTITY_DOUBTFUL", 1, True),
+        ("B", Outcome.WITHHELD, "IDENTITY_DOUBTFUL", 0, True),
+    ]
+    assert made.completeness is Completeness.UNCERTAIN
+    assert statement_status(made, ALLERGIES, False, True) is StatementStatus.UNKNOWN
+
+
+@pytest.mark.parametrize("outcome", [o for o in FAILED if o is not Outcome.NOT_ASKED])
+def test_a_doubtful_row_never_excuses_the_failure_beside_it(outcome: Outcome) -> None:
+    of = city(state("A"))
+    plan = planned(PLAIN, of, "A", doubtful=("A",))
+    made = ledger(PLAIN, of, [NodeResult(plan.requests[0], outcome, None, 9)], plan)
+    assert made.completeness is Completeness.INCOMPLETE and not made.located[0].sound
+    assert as_value(made, of, [])["facilities"][0]["advice"] == ADVICE[outcome]
+    both = planned(PLAIN, of, withheld=("A",), doubtful=("A",))
+    assert ledger(PLAIN, of, [], both).completeness is Completeness.INCOMPLETE
+
+
+def test_a_facility_at_two_nodes_has_one_line_and_the_silent_node_speaks() -> None:
+    of = city(state("A"), state("B"))
+    moved = replace(located("A", "2"), node_id="node-B")
+    plan = planned(PLAIN, of, located("A", "1"), moved)
+    assert [[t.ref for t in r.targets] for r in plan.requests] == [["1"], ["2"]]
+    results = [
+        answered(plan.requests[0], entity(PLAIN, "A", rows("A", RecordKind.ENCOUNTER))),
+        failing(plan.requests[1], Outcome.TIMED_OUT),
+    ]
+    for order in (results, results[::-1]):
+        (line,) = ledger(PLAIN, of, order, plan).located
+        assert (line.facility, line.outcome, line.reason, line.records) == ("A", Outcome.TIMED_OUT, "WHY", 1)
+        assert line.kinds == ((RecordKind.ENCOUNTER, Outcome.TIMED_OUT, "WHY", 1),) and line.took_ms == 9
+
+
+def test_rows_of_a_kind_no_known_feed_carries_are_answered_and_counted() -> None:
+    """The registry learns of a new feed later than its first rows can come."""
+    of = city(state("A", feeds=(Feed.BHYT_XML,)))
+    asked = compiled(question("allergies { edges { node { id } } }"))
+    plan = planned(asked, of, "A")
+    found = entity(asked, "A", rows("A", RecordKind.ALLERGY_INTOLERANCE))
+    (line,) = ledger(asked, of, [answered(plan.requests[0], found)], plan).located
+    assert (line.outcome, line.kinds) == (
+        Outcome.ANSWERED,
+        ((RecordKind.ALLERGY_INTOLERANCE, Outcome.ANSWERED, None, 1),),
+    )
 
 
 def test_the_ledger_shows_a_facility_that_is_behind_once_even_if_it_is_located() -> None:

@@ -9,6 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.cursor import BadCursor, CursorSeal, Position, binding_of
+from tests.gateway.asking import compiled, question
+from tests.plain import Json
 
 SEAL = CursorSeal.of(bytes(range(32)))
 BOUND = binding_of(b"token", "issuer", "subject", "TREAT")
@@ -45,6 +47,21 @@ def test_any_altered_cursor_is_refused(data: st.DataObject) -> None:
     length = data.draw(st.integers(0, 3))
     altered = cursor[:at] + data.draw(st.text("AZaz09-_=!. \n%é", max_size=3)) + cursor[at + length :]
     assert is_bad(altered) is (altered != cursor)
+
+
+@pytest.mark.parametrize("flip", [0x01, 0x80, 0xFF])
+def test_a_cursor_with_any_one_byte_altered_is_refused(flip: int) -> None:
+    raw = base64.urlsafe_b64decode(SEAL.seal(HERE, BOUND))
+    for at in range(len(raw)):
+        altered = raw[:at] + bytes([raw[at] ^ flip]) + raw[at + 1 :]
+        assert is_bad(base64.urlsafe_b64encode(altered).decode())
+
+
+def test_a_cursor_cut_anywhere_is_refused() -> None:
+    cursor = SEAL.seal(HERE, BOUND)
+    raw = base64.urlsafe_b64decode(cursor)
+    assert all(is_bad(cursor[:at]) and is_bad(cursor[at:]) for at in range(1, len(cursor)))
+    assert all(is_bad(base64.urlsafe_b64encode(raw[:at]).decode()) for at in range(len(raw)))
 
 
 @given(
@@ -84,6 +101,37 @@ def test_a_cursor_lives_until_its_last_second() -> None:
 def test_a_cursor_of_another_patient_caller_purpose_or_list_is_refused(other: bytes) -> None:
     cursor = SEAL.seal(HERE, BOUND)
     assert is_bad(cursor, other) and not is_bad(cursor)
+
+
+filters = st.none() | st.fixed_dictionaries(
+    {},
+    optional={
+        "period": st.none() | st.fixed_dictionaries({}, optional={"from": st.sampled_from(["2024", "2025"])}),
+        "code": st.sampled_from([None, "E11", "E1", "J"]), "facility": st.sampled_from([None, "A", "B"]), "encounter": st.sampled_from(["A", "1"]),
+    },
+)  # fmt: skip
+asked = st.tuples(st.sampled_from(["encounters", "conditions", "timeline"]), filters)
+
+
+@given(asked, asked)
+def test_a_cursor_of_another_field_or_filter_is_refused(one: tuple[str, Json], two: tuple[str, Json]) -> None:
+    """As gateway/history.py binds: the caller's part, then the list's own."""
+
+    def bound(field: str, given_: Json) -> bytes:
+        kind = "TimelineFilter" if field == "timeline" else "RecordFilter"
+        query = question(f"{field}(filter: $f) {{ edges {{ node {{ id }} }} }}", f", $f: {kind}")
+        (connection,) = compiled(query, f=given_).subquery.connections
+        return BOUND + connection.binding({"f": given_})
+
+    cursor = SEAL.seal(HERE, bound(*one))
+    assert is_bad(cursor, bound(*two)) is (one != two)
+
+
+def test_a_cursor_opens_for_the_same_filter_however_it_is_written() -> None:
+    inline = compiled(question('c: conditions(first: 5, filter: {code: "E11", facility: "A"}) { edges { cursor } }'))
+    given_ = {"facility": "A", "code": "E11"}
+    passed = compiled(question("conditions(filter: $f) { edges { late } }", ", $f: RecordFilter"), f=given_)
+    assert inline.subquery.connections[0].binding({}) == passed.subquery.connections[0].binding({"f": given_})
 
 
 def test_a_cursor_under_another_key_is_refused() -> None:

@@ -189,6 +189,20 @@ def test_bodies_are_copied_byte_for_byte() -> None:
     assert text == b'{"edges":[{"node":' + odd + b"}]}"
 
 
+def test_a_null_of_one_hospital_stays_null_and_is_never_filled_from_anothers_row() -> None:
+    """Two rows of the same local id and number are still two hospitals' words."""
+    asked = compiled(question("referrals { edges { facility { code } node { id summary: reason { code } } } }"))
+    city = {f: rows_of(f, [(TIMES[1], "k1", f)]) for f in "AB"}
+    for code, (row,) in city.items():
+        row["id"] = row["body"]["id"] = "same"
+        row["body"]["reason"] = None if code == "A" else {**(row["body"]["reason"] or {}), "code": "E11"}
+    (text,) = written(asked, city, (20,))
+    assert [(e["facility"]["code"], e["node"]) for e in msgspec.json.decode(text)["edges"]] == [
+        ("B", {"id": "same", "summary": {"code": "E11"}}),
+        ("A", {"id": "same", "summary": None}),
+    ]
+
+
 def test_no_rows_are_an_empty_list_never_null() -> None:
     asked = compiled(question("referrals { edges { node { id } } pageInfo { endCursor startCursor hasNextPage } }"))
     (text,) = written(asked, {}, (20,))

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
+from datetime import UTC, datetime
 from itertools import product
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.plan import PlanRefused, QueryPlan, cannot_hold, page_sizes, plan_query, request_variables
+from gateway.plan import PlanRefused, QueryPlan, Skipped, cannot_hold, page_sizes, plan_query, request_variables
 from schema.coverage import Outcome
 from schema.elements import Feed, RecordKind
 from tests.gateway.asking import Question, choice, city, compiled, located, question, state
@@ -45,7 +49,7 @@ def test_a_plan_does_not_depend_on_the_order_of_what_it_is_made_of() -> None:
 def test_a_facility_without_a_node_is_located_and_unreachable() -> None:
     without = city(state("A"), state("B"), without=("B",))
     plan = plan_query(compiled(ENCOUNTERS).subquery, {}, choice("A", "B"), without, None)
-    assert plan.as_json()["skip"] == {"B": ["UNREACHABLE", "NODE_NOT_CONNECTED"]}
+    assert plan.as_json()["skip"] == {"B": [["UNREACHABLE", "NODE_NOT_CONNECTED"]]}
 
 
 def test_a_revoked_node_is_never_asked_and_its_facility_never_forgotten() -> None:
@@ -53,24 +57,63 @@ def test_a_revoked_node_is_never_asked_and_its_facility_never_forgotten() -> Non
     plan = plan_query(compiled(ENCOUNTERS).subquery, {}, choice("A", "B"), made, None)
     assert plan.as_json() == {
         "ask": {"node-A": ["A"]},
-        "skip": {"B": ["UNREACHABLE", "NODE_REVOKED"]},
+        "skip": {"B": [["UNREACHABLE", "NODE_REVOKED"]]},
         "kinds": ["ENCOUNTER"],
     }
 
 
-def test_the_health_of_a_facility_changes_nothing() -> None:
-    sick = city(state("A", None, lagging=True), state("B", 1e9), state("C", 0, ()))
-    assert (
-        plan_query(compiled(ENCOUNTERS).subquery, {}, choice("A", "B"), sick, None).as_json()
-        == planned(compiled(ENCOUNTERS), "A", "B").as_json()
+healths: st.SearchStrategy[dict[str, Any]] = st.builds(
+    dict,
+    age=st.sampled_from([None, 0.0, 1e9]), lagging=st.booleans(), feeds=st.sampled_from([(), (Feed.FHIR,), (Feed.BHYT_XML,)]),
+)  # fmt: skip
+
+
+@given(st.fixed_dictionaries(dict.fromkeys("ABC", healths)), st.lists(st.sampled_from("ABC"), max_size=4))
+def test_an_unhealthy_node_never_leaves_the_set(health: dict[str, Any], found: list[str]) -> None:
+    sick = city(*(state(code, **given) for code, given in health.items()))
+    made = compiled(ENCOUNTERS)
+    assert plan_query(made.subquery, {}, choice(*found), sick, None) == planned(made, *found)
+
+
+@pytest.mark.parametrize("kind", ["encounters", "allergies", "immunizations", "imagingStudies"])
+def test_a_stale_advertised_range_never_skips_a_node_that_may_have_data(kind: str) -> None:
+    """Neither what feeds are known to carry nor when they last spoke spares a hospital the question."""
+    query = compiled(
+        question(f'{kind}(filter: {{period: {{from: "2026-02-28"}}}}) {{ edges {{ node {{ id }} }} }}'),
     )
+    old = replace(state("A", 1e9, (Feed.BHYT_XML,)), as_of=datetime(2019, 1, 1, tzinfo=UTC))
+    plan = plan_query(query.subquery, query.raw, choice("A"), city(old), None)
+    assert (plan.as_json()["ask"], plan.skipped) == ({"node-A": ["A"]}, ())
+
+
+def test_a_facility_skipped_for_several_reasons_tells_them_all() -> None:
+    plan = plan_query(
+        compiled(ENCOUNTERS).subquery,
+        {},
+        choice("A", withheld=("A",), doubtful=("A",)),
+        city(state("A"), revoked=("A",)),
+        None,
+    )
+    assert plan.as_json() == {
+        "ask": {},
+        "skip": {
+            "A": [["WITHHELD", "IDENTITY_CONFLICT"], ["WITHHELD", "IDENTITY_DOUBTFUL"], ["UNREACHABLE", "NODE_REVOKED"]]
+        },
+        "kinds": ["ENCOUNTER"],
+    }
+
+
+def test_a_plan_as_json_holds_no_ref() -> None:
+    row = located("A", "ref-that-is-nobody-elses")
+    plan = plan_query(compiled(ENCOUNTERS).subquery, {}, choice(row, withheld=("B",)), CITY, None)
+    assert "ref-" not in json.dumps(plan.as_json()) and json.dumps(plan.as_json())
 
 
 def test_withheld_rows_are_skipped_with_their_reason_beside_kept_ones() -> None:
     plan = planned(compiled(ENCOUNTERS), "A", withheld=("A", "B"))
     assert plan.as_json() == {
         "ask": {"node-A": ["A"]},
-        "skip": {"A": ["WITHHELD", "IDENTITY_CONFLICT"], "B": ["WITHHELD", "IDENTITY_CONFLICT"]},
+        "skip": {"A": [["WITHHELD", "IDENTITY_CONFLICT"]], "B": [["WITHHELD", "IDENTITY_CONFLICT"]]},
         "kinds": ["ENCOUNTER"],
     }
 
@@ -78,7 +121,7 @@ def test_withheld_rows_are_skipped_with_their_reason_beside_kept_ones() -> None:
 def test_a_facility_filter_spares_the_others_and_says_so() -> None:
     plan = planned(compiled(FILTERED, f="A"), "A", "B", withheld=("C",))
     assert plan.as_json()["ask"] == {"node-A": ["A"]}
-    assert plan.as_json()["skip"] == {"B": ["NOT_ASKED", "FILTERED"], "C": ["WITHHELD", "IDENTITY_CONFLICT"]}
+    assert plan.as_json()["skip"] == {"B": [["NOT_ASKED", "FILTERED"]], "C": [["WITHHELD", "IDENTITY_CONFLICT"]]}
 
 
 @pytest.mark.parametrize("value", [{}, {"f": None}])
@@ -179,17 +222,35 @@ codes = st.sampled_from("ABCDEFG")
 
 
 @given(
-    kept=st.lists(codes, max_size=6), withheld=st.lists(codes, max_size=3), missing=st.sets(codes), revoked=st.sets(codes),
-    wanted=st.none() | codes,
+    kept=st.lists(codes, max_size=6), withheld=st.lists(codes, max_size=3), doubtful=st.lists(codes, max_size=2),
+    missing=st.sets(codes), revoked=st.sets(codes), wanted=st.none() | codes,
 )  # fmt: skip
-def test_every_located_facility_is_asked_or_skipped_with_a_reason_and_nobody_else(
-    kept: list[str], withheld: list[str], missing: set[str], revoked: set[str], wanted: str | None
+def test_every_located_row_is_either_asked_about_or_skipped_with_its_reason(
+    kept: list[str],
+    withheld: list[str],
+    doubtful: list[str],
+    missing: set[str],
+    revoked: set[str],
+    wanted: str | None,
 ) -> None:
     everyone = city(*map(state, "ABCDEFG"), without=tuple(missing), revoked=tuple(revoked))
     made = compiled(FILTERED, f=wanted)
-    plan = plan_query(made.subquery, made.raw, choice(*kept, withheld=tuple(withheld)), everyone, None)
+    found = choice(*kept, withheld=tuple(withheld), doubtful=tuple(doubtful))
+    plan = plan_query(made.subquery, made.raw, found, everyone, None)
+    fate: dict[str, tuple[Outcome, str]] = {}
+    for code in kept:
+        if wanted not in (None, code):
+            fate[code] = (Outcome.NOT_ASKED, "FILTERED")
+        elif code in missing:
+            fate[code] = (Outcome.UNREACHABLE, "NODE_NOT_CONNECTED")
+        elif code in revoked:
+            fate[code] = (Outcome.UNREACHABLE, "NODE_REVOKED")
     asked = [t.facility for r in plan.requests for t in r.targets]
-    assert sorted(asked) == sorted(k for k in kept if k not in missing | revoked and wanted in (None, k))
-    assert {*asked, *(s.facility for s in plan.skipped)} == {*kept, *withheld}
-    assert all(s.reason and s.outcome is not Outcome.ANSWERED for s in plan.skipped)
-    assert {s.facility for s in plan.skipped if s.outcome is Outcome.WITHHELD} == set(withheld)
+    assert sorted(asked) == sorted(code for code in kept if code not in fate)
+    skipped = {(code, *why) for code, why in fate.items()}
+    skipped |= {(code, Outcome.WITHHELD, "IDENTITY_CONFLICT") for code in withheld}
+    skipped |= {(code, Outcome.WITHHELD, "IDENTITY_DOUBTFUL") for code in doubtful}
+    assert sorted(plan.skipped, key=repr) == sorted((Skipped(*s) for s in skipped), key=repr)
+    of_the_person_alone = {*kept} - {*withheld, *doubtful}
+    assert not of_the_person_alone & {*asked} & {s.facility for s in plan.skipped}
+    assert [r.node.id for r in plan.requests] == sorted({f"node-{code}" for code in asked})

@@ -10,18 +10,14 @@ from dataclasses import replace
 import pytest
 
 from gateway.plan import NodeRequest, QueryPlan
-from gateway.scatter import Send, scatter, sender
-from gateway.transport import Fault, PyreqwestTransport, TransportError
+from gateway.scatter import Post, Send, scatter, sender
+from gateway.transport import TRANSPORTS, Fault, PyreqwestTransport, TransportError
 from schema.coverage import Outcome
 from schema.elements import RecordKind
 from tests.gateway.asking import node, request
-from tests.gateway.good_answer import (
-    ASKED,
-    GOOD,
-    PAGES,
-    ask,
-)
+from tests.gateway.good_answer import ASKED, GOOD, PAGES, ask
 from tests.gateway.misbehaving import Misbehaving
+from tests.ports import free_port
 
 
 @pytest.mark.parametrize(
@@ -88,7 +84,67 @@ async def test_nodes_are_asked_at_once() -> None:
 
 
 @pytest.mark.anyio
-async def test_cancelling_is_the_only_thing_that_comes_through() -> None:
+async def test_when_the_time_of_all_is_over_what_was_gathered_stays_and_the_rest_timed_out() -> None:
+    async def send(to: NodeRequest) -> bytes:
+        match to.node.id:
+            case "node-A" | "node-D":
+                return GOOD if to.node.id == "node-A" else b"garbage"
+            case "node-B":  # deaf to its own deadline and to being cancelled
+                try:
+                    await asyncio.sleep(3)
+                except asyncio.CancelledError:
+                    await asyncio.sleep(0.5)
+                    return GOOD
+        await asyncio.sleep(3)
+        return GOOD
+
+    start = time.monotonic()
+    results = await scatter(plan_for("B", "A", "C", "D"), send, ASKED.subquery, PAGES, start + 0.2)
+    assert 0.15 < time.monotonic() - start < 0.45
+    assert [(r.request.node.id, r.outcome.value, len(r.entities)) for r in results] == [
+        ("node-B", "TIMED_OUT", 0),
+        ("node-A", "ANSWERED", 1),
+        ("node-C", "TIMED_OUT", 0),
+        ("node-D", "INVALID_RESPONSE", 0),
+    ]
+    assert results[0].took_ms >= 200 > results[1].took_ms
+    late = await scatter(plan_for("C"), send, ASKED.subquery, PAGES, time.monotonic() - 5)
+    assert [r.outcome for r in late] == [Outcome.TIMED_OUT]
+    await no_task_left()
+
+
+@pytest.mark.anyio
+async def test_a_call_that_was_cancelled_by_anyone_else_still_gives_a_result() -> None:
+    async def send(to: NodeRequest) -> bytes:
+        if to.node.id == "node-B":
+            raise asyncio.CancelledError
+        return GOOD
+
+    results = await scatter(plan_for("B", "A"), send, ASKED.subquery, PAGES)
+    assert [r.outcome for r in results] == [Outcome.TIMED_OUT, Outcome.ANSWERED]
+
+
+@pytest.mark.anyio
+async def test_a_fault_in_reading_one_answer_does_not_take_the_others_with_it() -> None:
+    async def send(to: NodeRequest) -> bytes:
+        return GOOD if to.node.id == "node-A" else b'{"errors": [{}]}'
+
+    results = await scatter(plan_for("A", "B"), send, ASKED.subquery, ())  # pages that do not fit what was asked
+    assert [(r.outcome.value, r.reason) for r in results] == [
+        ("INVALID_RESPONSE", "ValueError"),
+        ("INVALID_RESPONSE", "ERRORS_IN_ANSWER"),
+    ]
+
+
+async def no_task_left() -> None:
+    limit = time.monotonic() + 2
+    while any(getattr(task.get_coro(), "__name__", "") == "ask_node" for task in asyncio.all_tasks()):
+        assert time.monotonic() < limit, "a call goes on that nobody waits for"
+        await asyncio.sleep(0.01)
+
+
+@pytest.mark.anyio
+async def test_cancelling_is_the_only_thing_that_comes_through_and_it_ends_every_call() -> None:
     ended: list[str] = []
 
     async def send(to: NodeRequest) -> bytes:
@@ -105,7 +161,8 @@ async def test_cancelling_is_the_only_thing_that_comes_through() -> None:
         running.cancel()
         with pytest.raises(asyncio.CancelledError):
             await running
-        assert len(ended) == len(plan.requests)
+        assert sorted(ended) == [r.node.id for r in plan.requests]
+        await no_task_left()
 
 
 @pytest.fixture
@@ -116,23 +173,50 @@ def server() -> Iterator[Misbehaving]:
 
 
 def sending(left: float, node_seconds: float) -> Send:
-    """A real sender; the body is the node's id, and so is the authorization."""
-    moment = time.monotonic() + left
-    return sender(
-        TRANSPORT,
-        lambda r: r.node.id.encode(),
-        lambda r, body: {"authorization": body.decode()},
-        moment,
-        node_seconds,
-        99,
-    )
+    """A real sender to node A; the body is the node's id, and so is the delegation."""
+    return sender(TRANSPORT, {"node-A": Post(b"node-A", "node-A")}, time.monotonic() + left, node_seconds, 99)
 
 
 TRANSPORT = PyreqwestTransport()
 
 
-def at(url: str) -> NodeRequest:
-    return replace(request("A"), node=replace(node("A"), url=url))
+def at(url: str, facility: str = "A") -> NodeRequest:
+    return replace(request(facility), node=replace(node(facility), url=url))
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("name", TRANSPORTS)
+async def test_one_hospital_answers_whatever_the_others_do_to_their_sockets(name: str, server: Misbehaving) -> None:
+    plan = {
+        "answers": ("", GOOD, "ANSWERED", None),
+        "answers nonsense": ("", b"nonsense", "INVALID_RESPONSE", "NOT_JSON"),
+        "breaks off": ("/half?", b"", "UNREACHABLE", None),
+        "drips for ever": ("/drip?", b"", "TIMED_OUT", None),
+        "forbids": ("/403?", b"", "REFUSED", "HTTP_403"),
+        "hangs": ("/hang?", b"", "TIMED_OUT", None),
+        "has no end": ("/endless?", b"", "INVALID_RESPONSE", "TOO_LARGE"),
+        "is another's": ("", GOOD.replace(b"ref-A", b"ref-Z"), "INVALID_RESPONSE", "ANOTHER_PATIENT"),
+        "is broken": ("/500?", b"", "INVALID_RESPONSE", "HTTP_500"),
+        "is not there": (f"http://127.0.0.1:{free_port()}", b"", "UNREACHABLE", None),
+        "sends its head slowly": ("/slowhead?", b"", "TIMED_OUT", None),
+    }
+    requests = tuple(
+        replace(request("A"), node=replace(node(who), url=path if path.startswith("http") else server.url + path))
+        for who, (path, *_) in plan.items()
+    )
+    transport = TRANSPORTS[name](20)
+    posts = {r.node.id: Post(body, "any") for r, (_, body, *_) in zip(requests, plan.values(), strict=True)}
+    start = time.monotonic()
+    send = sender(transport, posts, start + 5, 0.4, 2 * len(GOOD))
+    try:
+        results = await scatter(replace(plan_for(), requests=requests), send, ASKED.subquery, PAGES, start + 5)
+    finally:
+        await transport.close()
+    assert time.monotonic() - start < 1.5
+    assert [(r.request, r.outcome.value, r.reason, len(r.entities)) for r in results] == [
+        (asked, outcome, reason, int(outcome == "ANSWERED"))
+        for asked, (_, _, outcome, reason) in zip(requests, plan.values(), strict=True)
+    ]
 
 
 @pytest.mark.anyio
@@ -141,7 +225,9 @@ async def test_a_call_carries_its_body_its_headers_and_the_tighter_of_both_deadl
         assert await sending(left, own)(at(server.url)) == b"node-A"
         head, body = server.requests[-1]
         headers = dict(line.split(b": ", 1) for line in head.lower().split(b"\r\n")[1:] if line)
-        assert head.startswith(b"POST /graphql ") and body == b"node-A" and headers[b"authorization"] == b"node-a"
+        assert (
+            head.startswith(b"POST /graphql ") and body == b"node-A" and headers[b"authorization"] == b"bearer node-a"
+        )
         assert expected * 1000 - 200 < int(headers[b"deadline-milliseconds"]) <= expected * 1000
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -72,6 +74,7 @@ WRONG: list[tuple[str, bytes, str]] = [
     ("a sort key that breaks cursors", changed(put("c0.edges.0.sortKey", "2030|x")), "NOT_THE_CONTRACT"),
     ("an id that breaks cursors", changed(put("c0.edges.0.id", "a|b")), "NOT_THE_CONTRACT"),
     ("too many rows", changed(lambda a: entity(a)["c0"]["edges"].append({**entity(a)["c0"]["edges"][2], "sortKey": "", "id": "zz"})), "TOO_MANY_ROWS"),
+    ("more after nothing", changed(lambda a: entity(a).update(c0={"edges": [], "pageInfo": {"hasNextPage": True}})), "MORE_AFTER_NOTHING"),
     ("node null", changed(put("c0.edges.0.n0", None)), "BODY_IS_NO_OBJECT"),
     ("node a string", changed(put("c0.edges.1.n1", "body")), "BODY_IS_NO_OBJECT"),
     ("node a list", changed(put("c1.edges.0.n0", [])), "BODY_IS_NO_OBJECT"),
@@ -137,6 +140,60 @@ json_values = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
     max_leaves=10,
 )
+
+
+def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """The path of every value below this one."""
+    for step in value if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ():
+        yield (*path, step)
+        yield from places(value[step], (*path, step))
+
+
+PLACES = list(places(json.loads(GOOD)))
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.data())
+def test_whatever_is_changed_what_is_used_is_this_patients_of_this_facility_in_order_and_no_more_than_asked(
+    data: st.DataObject,
+) -> None:
+    answer = json.loads(GOOD)
+    for _ in range(data.draw(st.integers(1, 2))):
+        *path, last = data.draw(st.sampled_from(PLACES))
+        at = answer
+        try:
+            for step in path:
+                at = at[step]
+            match data.draw(st.sampled_from(["other", "twin", "gone", "swapped", "twice"])):
+                case "other":
+                    at[last] = data.draw(json_values)
+                case "twin":  # a value of the same answer, so that what looks right stands in the wrong place
+                    value: Any = json.loads(GOOD)
+                    for step in data.draw(st.sampled_from(PLACES)):
+                        value = value[step]
+                    at[last] = value
+                case "gone":
+                    del at[last]
+                case "swapped" if isinstance(at, list):
+                    at[last], at[0] = at[0], at[last]
+                case "twice" if isinstance(at, list):
+                    at.append(at[last])
+        except (KeyError, IndexError, TypeError):  # the change before took the place away
+            continue
+    result = ask(json.dumps(answer, ensure_ascii=False).encode("utf-8", "surrogatepass"))
+    if result.outcome is not Outcome.ANSWERED:
+        assert result.outcome is Outcome.INVALID_RESPONSE and result.reason and result.entities == ()
+        return
+    (used,) = result.entities
+    assert used.ref == "ref-A"
+    for edges, size in ((used.c0.edges, 3), (used.c1.edges, 5)):
+        keys = [(e.sortKey, e.facility, e.id) for e in edges]
+        assert len(keys) <= size and keys == sorted(set(keys), reverse=True)
+        assert {(e.subject, e.facility) for e in edges} <= {("ref-A", "A")}
+        assert len({e.id for e in edges}) == len(edges)
+        assert all(isinstance(msgspec.json.decode(e.n0), dict) for e in edges)
+    probed = (*used.probe.edges, *used.m0.edges, *used.m1.edges)
+    assert {e.subject for e in probed} <= {"ref-A"}
 
 
 @settings(max_examples=200, deadline=None)

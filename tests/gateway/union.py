@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from hypothesis import strategies as st
@@ -48,9 +49,19 @@ def decoded(
     return entity
 
 
-def merged(city: dict[str, list[Json]], size: int, after: str | None = None) -> Page:
+def merged(
+    city: dict[str, list[Json]], size: int, after: str | None = None, caps: Mapping[str, int] = MappingProxyType({})
+) -> Page:
+    """caps: facilities whose nodes give fewer rows than they are asked for, and say that there are more."""
     asked = compiled(EMPTY_BODY, n=size, a=after)
-    return merge([decoded(asked, f, rows, (size,), (after,)).c0 for f, rows in city.items()], size)
+    return merge(
+        [decoded(asked, f, rows, (min(size, caps.get(f, size)),), (after,)).c0 for f, rows in city.items()], size
+    )
+
+
+def shown(page: Page) -> list[tuple[str, str, tuple[str, ...], bool]]:
+    """(facility, id, also at, conflict) of every row of a page."""
+    return [(e.facility, e.id, page.also_at.get(n, ()), n in page.conflicts) for n, e in enumerate(page.edges)]
 
 
 def naive_page(
