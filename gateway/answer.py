@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import msgspec
 
 from gateway import advice
+from gateway.connection import ConnectionWriter
 from gateway.coverage import Assessment, as_value, facility_value, statement_status
-from gateway.cursor import CursorSeal, Position
-from gateway.merge import ConnectionWriter, merge
+from gateway.cursor import CursorSeal, Walk
+from gateway.merge import merge
 from gateway.registry import City
 from gateway.scatter import NodeResult
 from gateway.shape import Shape
 from gateway.subquery import SubQuery
+from gateway.walk import Turn, fill
 from schema.coverage import StatementStatus
 from schema.elements import RecordKind
 
@@ -44,9 +47,10 @@ class Prepared:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What one request adds: its variables, page sizes, cursor bindings (one a connection), and who sees the answer.
+    """What one request adds: its variables, page sizes, cursor bindings and walks (one a connection), and who sees the answer.
 
-    patient_id: the patient's id for this client application. expires: Unix seconds until which its cursors live.
+    walks: None at a list's first page, for which `first` makes the state. patient_id: the patient's id for this client
+    application. failed: the ids of located nodes that gave nothing.
     all_times: whether the permit reaches records of every time; within a period nothing can be said to be absent.
     """
 
@@ -57,7 +61,9 @@ class Asked:
     patient_id: str
     notices: list[advice.Text]
     seal: CursorSeal
-    expires: int
+    walks: tuple[Walk | None, ...]
+    first: Callable[[], Walk]
+    failed: frozenset[str]
     all_times: bool = True
 
 
@@ -75,36 +81,52 @@ def write_answer(prepared: Prepared, asked: Asked, results: tuple[NodeResult, ..
         elif not ledger.located:
             parts.append(b"null")
         else:
-            entities = [e for r in results for e in r.entities]
-            _patient(parts, prepared, asked, selected.key, entities, ledger)
+            _patient(parts, prepared, asked, selected.key, results, ledger)
     return b"".join([*parts, b"}"]) if parts else b"{}"
 
 
 def _patient(
-    parts: list[bytes], prepared: Prepared, asked: Asked, owner: str, entities: list[Any], ledger: Assessment
+    parts: list[bytes],
+    prepared: Prepared,
+    asked: Asked,
+    owner: str,
+    results: tuple[NodeResult, ...],
+    ledger: Assessment,
 ) -> None:
-    lists = {
-        w.plan.key: (w, size, bound)
-        for w, size, bound in zip(prepared.writers, asked.sizes, asked.bindings, strict=True)
-        if w.plan.owner == owner
-    }
+    entities = [e for r in results for e in r.entities]
+    lists = {w.plan.key: (n, w) for n, w in enumerate(prepared.writers) if w.plan.owner == owner}
     selection = dict(prepared.subquery.patients)[owner]
     for i, selected in enumerate(selection):
         parts.append(f'{"," if i else "{"}"{selected.key}":'.encode())
         if selected.key not in lists:
             parts.append(_JSON.encode(_own(selected.name, asked, entities, ledger)))
             continue
-        writer, size, bound = lists[selected.key]
-        page = merge([getattr(e, writer.plan.part) for e in entities], size)
+        number, writer = lists[selected.key]
+        bound = asked.bindings[number]
 
-        def seal(position: Position, bound: bytes = bound) -> str:
-            return asked.seal.seal(position, bound)
+        def seal(walk: Walk, bound: bytes = bound) -> str:
+            return asked.seal.seal(walk, bound)
 
         def facility(code: str) -> Mapping[str, Any]:
             return facility_value(asked.city, code)
 
-        parts.append(writer.write(page, asked.raw, facility, seal, asked.expires))
+        parts.append(writer.write(_turn(asked, number, writer.plan.part, results, entities), asked.raw, facility, seal))
     parts.append(b"}" if selection else b"{}")
+
+
+def _turn(asked: Asked, number: int, part: str, results: tuple[NodeResult, ...], entities: list[Any]) -> Turn:
+    """The page of one list: the next below the last one, or what nodes that failed before now give."""
+    walk, size = asked.walks[number], asked.sizes[number]
+    if walk is None or not walk.late:
+        page = merge([getattr(e, part) for e in entities], size)
+        return Turn(asked.first if walk is None else partial(_same, walk), page, asked.failed)
+    by_node = {r.request.node.id: [getattr(e, part) for e in r.entities] for r in results if r.entities}
+    page, unfilled = fill(walk, by_node, size)
+    return Turn(partial(_same, walk), page, asked.failed, unfilled)
+
+
+def _same(walk: Walk) -> Walk:
+    return walk
 
 
 def _own(name: str, asked: Asked, entities: list[Any], ledger: Assessment) -> Any:

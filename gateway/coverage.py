@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from gateway import advice
 from gateway.locator import Withheld
-from gateway.plan import QueryPlan, cannot_hold
+from gateway.plan import NEW_SINCE_FIRST_PAGE, QueryPlan, cannot_hold
 from gateway.registry import City
 from gateway.scatter import NodeResult
 from gateway.subquery import SubQuery
@@ -19,6 +19,7 @@ from schema.elements import RecordKind
 
 SOUND = frozenset({Outcome.ANSWERED, Outcome.EMPTY, Outcome.NOT_HELD, Outcome.NOT_ASKED})
 DOUBTFUL = Withheld.IDENTITY_DOUBTFUL.value
+GAP = "GAP"
 _RANK = {outcome: rank for rank, outcome in enumerate(Outcome)}
 
 KindLines = tuple[tuple[RecordKind, Outcome, str | None, int], ...]
@@ -45,7 +46,7 @@ class Line:
         """
         # A joined line has the doubt as its reason beside an outcome of its other rows, which must not be excused by it.
         doubt_alone = self.outcome is Outcome.WITHHELD and self.reason == DOUBTFUL
-        return (self.outcome in SOUND or doubt_alone) and not self.failed_items
+        return (self.outcome in SOUND or doubt_alone) and not self.failed_items and self.reason != NEW_SINCE_FIRST_PAGE
 
     @property
     def records(self) -> int:
@@ -72,10 +73,12 @@ def assess(
     subquery: SubQuery,
     now: datetime,
     fresh_seconds: float,
+    gaps: Collection[str] = frozenset(),
 ) -> Assessment:
     """Every located facility has exactly one line; so has every registered one whose locator is not current.
 
-    A planned node without a result is UNREACHABLE(NO_RESULT): who was asked is the plan's word alone.
+    A planned node without a result is UNREACHABLE(NO_RESULT): who was asked is the plan's word alone. gaps: the nodes whose
+    rows of earlier pages are still missing, and are not fetched by this one: TRUNCATED(GAP), however well they answer now.
     """
     lines: dict[str, list[Line]] = {}
     for skipped in plan.skipped:
@@ -88,6 +91,8 @@ def assess(
         result = by_node.get(request.node.id) or NodeResult(request, Outcome.UNREACHABLE, "NO_RESULT", 0)
         for number, target in enumerate(request.targets):
             line = _line(plan, result, number, target.facility, city, subquery)
+            if request.node.id in gaps and line.outcome in SOUND:
+                line = replace(line, outcome=Outcome.TRUNCATED, reason=GAP, kinds=tuple(map(_truncated, line.kinds)))
             lines.setdefault(target.facility, []).append(line)
     located = tuple(_joined(lines[code]) for code in sorted(lines))
     behind = tuple(
@@ -104,6 +109,13 @@ def assess(
     connected = sum(state.node_id is not None for state in city.facilities.values())
     registered = len(city.facilities)
     return Assessment(completeness, located, behind, registered, connected, registered - len(behind))
+
+
+def _truncated(
+    kind: tuple[RecordKind, Outcome, str | None, int],
+) -> tuple[RecordKind, Outcome, str | None, int]:
+    name, outcome, _, count = kind
+    return (name, Outcome.TRUNCATED, GAP, count) if outcome in (Outcome.ANSWERED, Outcome.EMPTY) else kind
 
 
 def _current(synced_at: datetime | None, now: datetime, fresh_seconds: float) -> bool:

@@ -1,4 +1,7 @@
-"""Page cursors: the last global key of a page, sealed (AES-GCM) and bound to who asked, about whom, for what (DESIGN 5)."""
+"""Page cursors: the state of a walk through a history, sealed (AES-GCM) and bound to who asked, about whom, for what (DESIGN 5).
+
+How a page changes the state is walk.py.
+"""
 
 from __future__ import annotations
 
@@ -12,28 +15,36 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 LIFE_SECONDS = 3_600
 NONCE_BYTES = 12
+LONGEST = 40_000  # characters; 700 hospitals, each with a gap of its own
+
+Place = tuple[str, str, str]  # a row's key in the total order: sort time, facility, id
 
 
 class BadCursor(Exception):
     """Altered, expired, another caller's or for another query: BAD_CURSOR and nothing else."""
 
 
-class Position(msgspec.Struct, frozen=True, array_like=True):
-    """Where a page ended in the total order, and until when (Unix seconds) the cursor may be used."""
+class Gap(msgspec.Struct, frozen=True, array_like=True):
+    """What these nodes could not give: their rows below `above` and above `until` (None: from the top, to the bottom)."""
 
-    sort_time: str
-    facility: str
-    id: str
+    above: Place | None
+    until: Place | None
+    nodes: tuple[bytes, ...]
+
+
+class Walk(msgspec.Struct, frozen=True, array_like=True):
+    """Where a client stands in one list, and until when (Unix seconds) it may go on from there.
+
+    pinned: marks of the patient rows that were located at page one. after: the place below which the next page begins, None
+    at the top. more: whether there were rows below it. late: this cursor asks for what the gaps hold, not for the next page.
+    """
+
     expires: int
-
-    @property
-    def key(self) -> tuple[str, str, str]:
-        """The place in the total order."""
-        return self.sort_time, self.facility, self.id
-
-    def text(self) -> str:
-        """The form a node takes as `after`."""
-        return f"{self.sort_time}|{self.facility}|{self.id}"
+    pinned: tuple[bytes, ...]
+    after: Place | None = None
+    gaps: tuple[Gap, ...] = ()
+    more: bool = False
+    late: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,26 +58,26 @@ class CursorSeal:
         """A seal under a 32-byte key."""
         return CursorSeal(AESGCM(secret))
 
-    def seal(self, position: Position, binding: bytes) -> str:
+    def seal(self, walk: Walk, binding: bytes) -> str:
         """An opaque cursor."""
         nonce = os.urandom(NONCE_BYTES)
-        return urlsafe_b64encode(nonce + self.cipher.encrypt(nonce, msgspec.msgpack.encode(position), binding)).decode()
+        return urlsafe_b64encode(nonce + self.cipher.encrypt(nonce, msgspec.msgpack.encode(walk), binding)).decode()
 
-    def open(self, cursor: object, binding: bytes, now: float) -> Position:
-        """The position; raises BadCursor."""
-        if not isinstance(cursor, str) or not 20 <= len(cursor) <= 2_000:
+    def open(self, cursor: object, binding: bytes, now: float) -> Walk:
+        """The walk; raises BadCursor."""
+        if not isinstance(cursor, str) or not 20 <= len(cursor) <= LONGEST:
             raise BadCursor
         try:
             raw = urlsafe_b64decode(cursor.encode())
             if urlsafe_b64encode(raw).decode() != cursor:  # the decoder skips what is no base64
                 raise BadCursor
             plain = self.cipher.decrypt(raw[:NONCE_BYTES], raw[NONCE_BYTES:], binding)
-            position = msgspec.msgpack.decode(plain, type=Position)
+            walk = msgspec.msgpack.decode(plain, type=Walk)
         except (ValueError, InvalidTag, msgspec.DecodeError):
             raise BadCursor from None
-        if position.expires < now:
+        if walk.expires < now:
             raise BadCursor
-        return position
+        return walk
 
 
 def binding_of(*parts: bytes | str | None) -> bytes:

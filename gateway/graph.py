@@ -14,9 +14,9 @@ from strawberry.types import Info
 from gateway.access.callers import Caller, Role
 from gateway.access.grants import Grant as StoredGrant
 from gateway.answer import Prepared
+from gateway.connection import ConnectionWriter
 from gateway.errors import ClientError
 from gateway.history import CONTRACT_VERSION, History
-from gateway.merge import ConnectionWriter
 from gateway.shape import shape
 from gateway.subquery import compile_subquery
 from schema.access import AccessInput, Basis, Grant, GrantInput, PatientBy, Purpose

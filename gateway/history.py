@@ -7,10 +7,12 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from msgspec.structs import replace
 
 from gateway import advice
 from gateway.access.callers import Caller
@@ -18,15 +20,16 @@ from gateway.access.decide import Permit, Refusal, decide
 from gateway.access.grants import GrantStore
 from gateway.answer import Asked, Prepared, write_answer
 from gateway.coverage import Assessment, assess
-from gateway.cursor import LIFE_SECONDS, BadCursor, CursorSeal, Position, binding_of
+from gateway.cursor import LIFE_SECONDS, BadCursor, CursorSeal, Place, Walk, binding_of
 from gateway.errors import ClientError
 from gateway.identity import CityKey
 from gateway.locator import Locator, choose
 from gateway.plan import NodeRequest, page_sizes, plan_query, request_variables
 from gateway.registry import Registry
-from gateway.scatter import Post, Slice, scatter, sender
+from gateway.scatter import Post, Slice, failed_nodes, scatter, sender
 from gateway.settings import Settings
 from gateway.transport import Transport
+from gateway.walk import gap_nodes, mark, place_for
 from schema.access import AccessInput, Basis, PatientBy, Purpose
 from schema.delegation import Delegation, Subject, new_delegation, sign_delegations
 from schema.elements import RecordKind
@@ -83,27 +86,31 @@ class History:
         sizes = page_sizes(prepared.subquery.connections, raw)
         bound = binding_of(token, caller.issuer, caller.subject, access.purpose.value)
         bindings = tuple(bound + c.binding(raw) for c in prepared.subquery.connections)
-        after = tuple(
-            self._position(c.after(raw), binding)
+        walks = tuple(
+            self._walk(c.after(raw), binding)
             for c, binding in zip(prepared.subquery.connections, bindings, strict=True)
         )
         city = await self.registry.snapshot()
         choice = choose(await self.locator.find(token))
         allowed = permit.allowed.kinds
         permitted = None if allowed is None else frozenset(RecordKind(k) for k in allowed)
-        plan = plan_query(prepared.subquery, raw, choice, city, permitted)
-        variables = request_variables(prepared.subquery, raw, sizes, [p.text() if p else None for p in after])
+        plan = plan_query(prepared.subquery, raw, choice, city, permitted, walks)
+        places = {r.node.id: [place_for(walk, r.node.id) for walk in walks] for r in plan.requests}
         send = sender(
             self.transport,
-            self._posts(plan.requests, prepared, variables, permit),
+            self._posts(
+                plan.requests, prepared, partial(request_variables, prepared.subquery, raw, sizes), places, permit
+            ),
             deadline,
             self.settings.node_deadline_seconds,
             self.settings.max_response_bytes,
         )
-        pages = tuple(Slice(size, p.key if p else None) for size, p in zip(sizes, after, strict=True))
+        pages = {node: tuple(map(Slice, sizes, after)) for node, after in places.items()}
         results = await scatter(plan, send, prepared.subquery, pages, deadline)
         now = datetime.fromtimestamp(self.clock(), UTC)
-        ledger = assess(plan, results, city, prepared.subquery, now, self.settings.locator_fresh_seconds)
+        gaps = frozenset(node for walk in walks for node in gap_nodes(walk, places))
+        ledger = assess(plan, results, city, prepared.subquery, now, self.settings.locator_fresh_seconds, gaps)
+        expires = int(self.clock()) + LIFE_SECONDS
         asked = Asked(
             raw=raw,
             city=city,
@@ -112,7 +119,9 @@ class History:
             patient_id=self.city_key.pairwise_id(caller.application, token),
             notices=notices(permit),
             seal=self.seal,
-            expires=int(self.clock()) + LIFE_SECONDS,
+            walks=tuple(walk and replace(walk, expires=expires) for walk in walks),
+            first=lambda: Walk(expires, tuple(mark(row.facility, row.ref) for row in choice.kept)),
+            failed=failed_nodes(plan, results),
             all_times=permit.allowed.all_times,
         )
         return write_answer(prepared, asked, results, ledger), ledger
@@ -139,7 +148,7 @@ class History:
             raise AccessRefused(decision)
         return decision
 
-    def _position(self, cursor: object, binding: bytes) -> Position | None:
+    def _walk(self, cursor: object, binding: bytes) -> Walk | None:
         if cursor is None:
             return None
         try:
@@ -148,7 +157,12 @@ class History:
             raise AskRefused("BAD_CURSOR", "Con trỏ trang không dùng được", "the page cursor cannot be used") from None
 
     def _posts(
-        self, requests: Sequence[NodeRequest], prepared: Prepared, variables: dict[str, Any], permit: Permit
+        self,
+        requests: Sequence[NodeRequest],
+        prepared: Prepared,
+        variables: Callable[[list[Place | None]], dict[str, Any]],
+        places: Mapping[str, list[Place | None]],
+        permit: Permit,
     ) -> dict[str, Post]:
         """What is sent to each node, by its id; all delegations are signed at once."""
         refs = f"{prepared.subquery.prefix}refs"
@@ -156,7 +170,9 @@ class History:
         delegations: list[Delegation] = []
         for request in requests:
             representations = [{"__typename": "Patient", "ref": t.ref} for t in request.targets]
-            body = prepared.query_json + _JSON.encode({**variables, refs: representations}) + b"}"
+            body = (
+                prepared.query_json + _JSON.encode({**variables(places[request.node.id]), refs: representations}) + b"}"
+            )
             bodies.append(body)
             delegations.append(
                 new_delegation(

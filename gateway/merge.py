@@ -1,22 +1,16 @@
-"""Ordered union of what the nodes sent (DESIGN 5, merge): one total order, copies collapsed, bodies copied unread. Pure."""
+"""Ordered union of what the nodes sent (DESIGN 5, merge): one total order, copies collapsed. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import chain, repeat
+from itertools import chain
 from operator import attrgetter
 from typing import Any
 
-import msgspec
+from gateway.cursor import Place
 
-from gateway.cursor import Position
-from gateway.shape import Shape, shape
-from gateway.subquery import ConnectionPlan
-from schema.connections import BY_FIELD
-from schema.selection import Scope, Variables
-
-Place = tuple[str, str, str]  # an edge's key in the total order: sort time, facility, id
+_NUMBER = attrgetter("key")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +19,7 @@ class Page:
 
     end: the last source edge's key, which is below the last edge's where that one's copy stood above it. also_at: of an edge
     (by its index in edges) the further facilities that sent the same document. conflicts: the edges whose number another
-    document bears too.
+    document bears too. late: its rows belong above rows that earlier pages showed.
     """
 
     edges: Sequence[Any]
@@ -33,9 +27,23 @@ class Page:
     end: Place | None
     also_at: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
     conflicts: frozenset[int] = frozenset()
+    late: bool = False
 
 
-def merge(connections: Iterable[Any], size: int) -> Page:
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Some rows of a node's list, with the names a decoded connection has."""
+
+    edges: Sequence[Any]
+    pageInfo: Any  # noqa: N815
+
+
+def key_of(edge: Any) -> Place:
+    """An edge's place in the total order."""
+    return edge.sortKey, edge.facility, edge.id
+
+
+def merge(connections: Iterable[Any], size: int, late: bool = False) -> Page:
     """The page of one connection from the nodes' decoded connections.
 
     Total order: (sort time, facility, id), greatest first, compared by code point. `size` counts source edges, so a page
@@ -49,8 +57,7 @@ def merge(connections: Iterable[Any], size: int) -> Page:
         if connection.pageInfo.hasNextPage:
             more = True
             if 0 < len(connection.edges) < size:
-                last = connection.edges[-1]
-                cuts.append((last.sortKey, last.facility, last.id))
+                cuts.append(key_of(connection.edges[-1]))
         edges += connection.edges
     # The number keeps equal keys from comparing edges; a key function would cost more than the sort itself.
     keyed = [(e.sortKey, e.facility, e.id, n) for n, e in enumerate(edges)]
@@ -59,8 +66,9 @@ def merge(connections: Iterable[Any], size: int) -> Page:
     if cuts:
         cut = max(cuts)
         page = [keys for keys in page if keys[:3] >= cut]
-    whole = Page([edges[n] for *_, n in page], more or len(keyed) > size, page[-1][:3] if page else None)
-    return collapse(whole) if any(map(COPY_KEY, whole.edges)) else whole
+    rows = [edges[n] for *_, n in page]
+    whole = Page(rows, more or len(keyed) > size, page[-1][:3] if page else None, late=late)
+    return collapse(whole) if any(map(_NUMBER, whole.edges)) else whole
 
 
 def collapse(page: Page) -> Page:
@@ -83,128 +91,3 @@ def collapse(page: Page) -> Page:
 
 def _is_copy(one: Any, other: Any) -> bool:
     return bool(one.contentHash == other.contentHash and one.facility != other.facility)
-
-
-COPY_KEY = attrgetter("key")
-Names = Callable[[str], Mapping[str, Any]]
-Seal = Callable[[Position], str]
-_JSON = msgspec.json.Encoder()
-
-
-@dataclass(frozen=True, slots=True)
-class Piece:
-    """One field of an edge: the bytes before it, and what finds (a node's body) or shapes its value."""
-
-    prefix: bytes
-    name: str
-    body: Callable[[Any], bytes]
-    shape: Shape | None
-
-
-class ConnectionWriter:
-    """Writes a page as the client selected it: compiled once a document, then only joins bytes."""
-
-    def __init__(self, scope: Scope, plan: ConnectionPlan) -> None:
-        self.plan = plan
-        self.type_name = BY_FIELD[plan.field].gateway.__name__.removesuffix("Connection")
-        self.page_info = {p.key: shape(scope, p) for p in plan.parts if p.name == "pageInfo"}
-        nodes = dict(plan.nodes)
-        self.edges = {
-            key: tuple(
-                Piece(
-                    f'{"," if i else "{"}"{p.key}":'.encode(),
-                    p.name,
-                    attrgetter(nodes.get((key, p.key), "id")),
-                    shape(scope, p) if p.name in ("facility", "alsoAt") else None,
-                )
-                for i, p in enumerate(edge)
-            )
-            for key, edge in plan.edges
-        }
-
-    def write(self, page: Page, variables: Variables, facility: Names, seal: Seal, expires: int) -> bytes:
-        """The connection's JSON."""
-        parts: list[bytes] = []
-        for i, selected in enumerate(self.plan.parts):
-            parts.append(f'{"," if i else "{"}"{selected.key}":'.encode())
-            if selected.name == "edges":
-                self._edges(parts, selected.key, page, variables, facility, seal, expires)
-            elif selected.name == "pageInfo":
-                shaped = self.page_info[selected.key]
-                parts.append(_JSON.encode(shaped.of(_page_info(page, seal, expires), variables)))
-            else:
-                parts.append(f'"{self.type_name}Connection"'.encode())
-        parts.append(b"}" if self.plan.parts else b"{}")
-        return b"".join(parts)
-
-    def _edges(
-        self,
-        out: list[bytes],
-        key: str,
-        page: Page,
-        variables: Variables,
-        facility: Names,
-        seal: Seal,
-        expires: int,
-    ) -> None:
-        # Column by column, then woven: the loops over rows run in C.
-        columns: list[Iterable[bytes]] = []
-        for piece in self.edges[key]:
-            columns += (repeat(piece.prefix), self._column(piece, page, variables, facility, seal, expires))
-        count = len(page.edges)
-        rows = zip(*columns, repeat(b"},", count), strict=False) if columns else zip(repeat(b"{},", count))
-        woven = list(chain.from_iterable(rows))
-        if woven:
-            woven[-1] = woven[-1][:-1]
-        out += (b"[", *woven, b"]")
-
-    def _column(
-        self, piece: Piece, page: Page, variables: Variables, facility: Names, seal: Seal, expires: int
-    ) -> Iterable[bytes]:
-        """The values of one field, an edge each."""
-        edges = page.edges
-        match piece.name:
-            case "node":
-                return map(piece.body, edges)
-            case "sortKey":
-                return [_JSON.encode(f"{e.sortKey}|{e.facility}|{e.id}") for e in edges]
-            case "facility":
-                codes = [e.facility for e in edges]
-                known = {code: _JSON.encode(_shaped(piece, facility(code), variables)) for code in set(codes)}
-                return [known[code] for code in codes]
-            case "alsoAt":
-                also = [page.also_at.get(n, ()) for n in range(len(edges))]
-                return [_JSON.encode([_shaped(piece, facility(code), variables) for code in codes]) for codes in also]
-            case "cursor":
-                return [_JSON.encode(seal(Position(e.sortKey, e.facility, e.id, expires))) for e in edges]
-            case "late":
-                return repeat(b"false")
-            case "conflict":
-                return [b"true" if n in page.conflicts else b"false" for n in range(len(edges))]
-            case _:
-                return repeat(f'"{self.type_name}Edge"'.encode())
-
-
-def _shaped(piece: Piece, value: Mapping[str, Any], variables: Variables) -> Any:
-    return piece.shape.of(value, variables) if piece.shape else None
-
-
-def _page_info(page: Page, seal: Seal, expires: int) -> Mapping[str, Any]:
-    def at(edge: Any) -> str:
-        return seal(Position(edge.sortKey, edge.facility, edge.id, expires))
-
-    edges = page.edges
-    return _Lazy(
-        hasNextPage=lambda: page.has_next,
-        hasPreviousPage=lambda: False,
-        startCursor=lambda: at(edges[0]) if edges else None,
-        endCursor=lambda: seal(Position(*page.end, expires)) if page.end else None,
-        gapCursor=lambda: None,
-    )
-
-
-class _Lazy(dict[str, Any]):
-    """A mapping that works out a value when it is asked for: sealing costs more than the rest of a page info."""
-
-    def __getitem__(self, key: str) -> Any:
-        return super().__getitem__(key)()

@@ -9,14 +9,19 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from gateway.cursor import Place, Walk
 from gateway.errors import ClientError
 from gateway.locator import Choice
 from gateway.registry import City, Node
 from gateway.subquery import ConnectionPlan, SubQuery
+from gateway.walk import has_part, is_new
 from schema.coverage import Outcome, held_kinds
 from schema.elements import RecordKind
 from schema.filters import PAGE_LIMIT, chosen_kinds
 from schema.selection import Variables
+
+NEW_SINCE_FIRST_PAGE = "NEW_SINCE_FIRST_PAGE"  # located after page one: the pages before this one never had its records
+ANSWERED_BEFORE = "ANSWERED_BEFORE"  # this page only asks again those that failed
 
 
 class PlanRefused(ClientError):
@@ -45,11 +50,12 @@ class NodeRequest:
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """A located facility that is not asked."""
+    """A located facility that is not asked. node: its id where that is why (a node that is away leaves a gap in a walk)."""
 
     facility: str
     outcome: Outcome
     reason: str
+    node: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,20 +85,27 @@ def plan_query(
     choice: Choice,
     city: City,
     permitted: frozenset[RecordKind] | None,
+    walks: Sequence[Walk | None] = (None,),
 ) -> QueryPlan:
-    """The plan for one patient. permitted: the kinds of the allowed set, None for all."""
+    """The plan for one patient. permitted: the kinds of the allowed set, None for all. walks: of each list, where the client
+    stands in it, None at its first page."""
     kinds = kinds_of(subquery.connections, variables) | probe_kinds(subquery.probes)
     not_permitted = frozenset() if permitted is None else frozenset(kinds - permitted)
     wanted = wanted_facilities(subquery.connections, variables, city)
     skipped = [Skipped(located.facility, Outcome.WITHHELD, reason.value) for located, reason in choice.withheld]
     by_node: dict[str, list[Target]] = {}
+    walking = any(walk is not None for walk in walks)
     for located in choice.kept:
-        if wanted is not None and located.facility not in wanted:
+        if walking and is_new(walks, located.facility, located.ref):
+            skipped.append(Skipped(located.facility, Outcome.NOT_ASKED, NEW_SINCE_FIRST_PAGE))
+        elif walking and not has_part(walks, located.node_id):
+            skipped.append(Skipped(located.facility, Outcome.NOT_ASKED, ANSWERED_BEFORE))
+        elif wanted is not None and located.facility not in wanted:
             skipped.append(Skipped(located.facility, Outcome.NOT_ASKED, "FILTERED"))
         elif located.node_id not in city.nodes:
-            skipped.append(Skipped(located.facility, Outcome.UNREACHABLE, "NODE_NOT_CONNECTED"))
+            skipped.append(Skipped(located.facility, Outcome.UNREACHABLE, "NODE_NOT_CONNECTED", located.node_id))
         elif city.nodes[located.node_id].revoked:
-            skipped.append(Skipped(located.facility, Outcome.UNREACHABLE, "NODE_REVOKED"))
+            skipped.append(Skipped(located.facility, Outcome.UNREACHABLE, "NODE_REVOKED", located.node_id))
         else:
             by_node.setdefault(located.node_id, []).append(Target(located.facility, located.ref))
     requests = tuple(
@@ -152,12 +165,13 @@ def page_sizes(connections: Iterable[ConnectionPlan], variables: Variables) -> t
 
 
 def request_variables(
-    subquery: SubQuery, raw: Mapping[str, Any], sizes: tuple[int, ...], after: Sequence[str | None]
+    subquery: SubQuery, raw: Mapping[str, Any], sizes: tuple[int, ...], after: Sequence[Place | None]
 ) -> dict[str, Any]:
     """The sub-query's variables but for the representations, which are each node's own."""
     out: dict[str, Any] = {name: raw[name] for name in subquery.variables if name in raw}
-    for i, (size, position) in enumerate(zip(sizes, after, strict=True)):
-        out[f"{subquery.prefix}first{i}"], out[f"{subquery.prefix}after{i}"] = size, position
+    for i, (size, place) in enumerate(zip(sizes, after, strict=True)):
+        out[f"{subquery.prefix}first{i}"] = size
+        out[f"{subquery.prefix}after{i}"] = None if place is None else "|".join(place)
     return out
 
 

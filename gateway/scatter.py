@@ -41,6 +41,7 @@ class Slice:
     after: tuple[str, str, str] | None = None
 
 
+Pages = tuple[Slice, ...] | Mapping[str, tuple[Slice, ...]]
 OPENING_BRACE = ord("{")
 ABOVE_ALL = ("~", "~", "~")
 GRACE_SECONDS = 0.1  # a call's own deadline comes first
@@ -54,14 +55,17 @@ OUTCOMES = {
 
 
 async def scatter(
-    plan: QueryPlan, send: Send, subquery: SubQuery, pages: tuple[Slice, ...], deadline: float = math.inf
+    plan: QueryPlan, send: Send, subquery: SubQuery, pages: Pages, deadline: float = math.inf
 ) -> tuple[NodeResult, ...]:
-    """Ask all planned nodes; results in the plan's order.
+    """Ask all planned nodes; results in the plan's order. pages: what of each list is asked, of all nodes alike or by node id.
 
     `send` keeps the deadline of each call; `deadline` (a time.monotonic() moment) is the backstop for all of them: what was
     gathered by then stays, the rest is TIMED_OUT.
     """
-    asked = [asyncio.ensure_future(ask_node(r, send, subquery, pages)) for r in plan.requests]
+    asked = [
+        asyncio.ensure_future(ask_node(r, send, subquery, pages if isinstance(pages, tuple) else pages[r.node.id]))
+        for r in plan.requests
+    ]
     if not asked:
         return ()
     left = None if deadline == math.inf else max(0.0, deadline - time.monotonic()) + GRACE_SECONDS
@@ -76,6 +80,12 @@ async def scatter(
         else NodeResult(r, Outcome.TIMED_OUT, None, round((left or 0) * 1000))
         for task, r in zip(asked, plan.requests, strict=True)
     )
+
+
+def failed_nodes(plan: QueryPlan, results: tuple[NodeResult, ...]) -> frozenset[str]:
+    """The ids of located nodes that gave nothing: what they hold is missing from the page."""
+    away = {s.node for s in plan.skipped if s.node}
+    return frozenset({r.request.node.id for r in results if r.outcome is not Outcome.ANSWERED} | away)
 
 
 async def ask_node(request: NodeRequest, send: Send, subquery: SubQuery, pages: tuple[Slice, ...]) -> NodeResult:

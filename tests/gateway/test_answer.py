@@ -11,7 +11,7 @@ import pytest
 
 from gateway.answer import Asked, allergy_status, most_said, write_answer
 from gateway.coverage import assess
-from gateway.cursor import BadCursor, CursorSeal
+from gateway.cursor import BadCursor, CursorSeal, Walk
 from gateway.plan import page_sizes, plan_query
 from gateway.scatter import NodeResult, Slice, read_answer
 from schema.coverage import Outcome, StatementStatus
@@ -32,6 +32,7 @@ from tests.gateway.asking import (
 from tests.plain import Json
 
 SEAL = CursorSeal.of(bytes(32))
+FIRST = Walk(2_000_000_000, ())
 TIME = "2024-01-01T00:00:00.000000"
 ROWS = {
     f: [make_row(random.Random(n), f, n, k, TIME) for n, k in enumerate((RecordKind.ENCOUNTER, RecordKind.CONDITION))]
@@ -48,7 +49,9 @@ def answered(query: str, *located: str, failing: tuple[str, ...] = (), **variabl
     results = tuple(result(asked, r, sizes, failing) for r in plan.requests)
     ledger = assess(plan, results, of, asked.subquery, NOW, FRESH)
     bindings = tuple(c.binding(asked.raw) for c in asked.subquery.connections)
-    made = Asked(asked.raw, of, sizes, bindings, "pairwise", [], SEAL, 2_000_000_000)
+    made = Asked(
+        asked.raw, of, sizes, bindings, "pairwise", [], SEAL, (None,) * len(sizes), lambda: FIRST, frozenset(failing)
+    )
     decoded: Json = msgspec.json.decode(write_answer(asked.prepared, made, results, ledger))
     return decoded
 
@@ -146,9 +149,9 @@ def test_a_cursor_opens_only_for_the_list_and_filter_it_came_from() -> None:
     )
     found = answered(query, "A")["patient"]
     plan = compiled(query).subquery.connections
-    position = SEAL.open(found["a"]["edges"][0]["cursor"], plan[0].binding({}), 0)
-    assert position.key == (TIME, "A", "A-000")
-    assert SEAL.open(found["a"]["pageInfo"]["endCursor"], plan[0].binding({}), 0) == position
+    walk = SEAL.open(found["a"]["edges"][0]["cursor"], plan[0].binding({}), 0)
+    assert walk.after == (TIME, "A", "A-000")
+    assert SEAL.open(found["a"]["pageInfo"]["endCursor"], plan[0].binding({}), 0).after == walk.after
     with pytest.raises(BadCursor):
         SEAL.open(found["a"]["pageInfo"]["endCursor"], plan[1].binding({}), 0)
 

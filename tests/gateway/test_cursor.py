@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.cursor import BadCursor, CursorSeal, Position, binding_of
+from gateway.cursor import LONGEST, BadCursor, CursorSeal, Gap, Walk, binding_of
 from tests.gateway.asking import compiled, question
 from tests.plain import Json
 
 SEAL = CursorSeal.of(bytes(range(32)))
 BOUND = binding_of(b"token", "issuer", "subject", "TREAT")
-HERE = Position("2024-01-01T00:00:00.000000", "01001", "id-1", 1_000)
+HERE = Walk(1_000, (b"pinned",), ("2024-01-01T00:00:00.000000", "01001", "id-1"))
 
 
 def is_bad(cursor: object, binding: bytes = BOUND, now: float = 0, seal: CursorSeal = SEAL) -> bool:
@@ -26,12 +26,17 @@ def is_bad(cursor: object, binding: bytes = BOUND, now: float = 0, seal: CursorS
     return False
 
 
-@given(st.text(max_size=30), st.text(max_size=10), st.text(max_size=30), st.integers(0, 2**40), st.binary(max_size=40))
-def test_a_sealed_position_opens_to_itself(
-    sort_time: str, facility: str, rid: str, expires: int, binding: bytes
-) -> None:
-    position = Position(sort_time, facility, rid, expires)
-    assert SEAL.open(SEAL.seal(position, binding), binding, expires) == position
+places = st.none() | st.tuples(st.text(max_size=30), st.text(max_size=10), st.text(max_size=30))
+marks = st.lists(st.binary(min_size=6, max_size=6), max_size=5).map(tuple)
+walks = st.builds(
+    Walk, st.integers(0, 2**40), marks, places, st.lists(st.builds(Gap, places, places, marks), max_size=3).map(tuple),
+    st.booleans(), st.booleans(),
+)  # fmt: skip
+
+
+@given(walks, st.binary(max_size=40))
+def test_a_sealed_walk_opens_to_itself(walk: Walk, binding: bytes) -> None:
+    assert SEAL.open(SEAL.seal(walk, binding), binding, walk.expires) == walk
 
 
 def test_a_cursor_tells_nothing_and_never_repeats() -> None:
@@ -76,7 +81,7 @@ def test_whatever_is_no_cursor_is_refused_and_never_an_exception(cursor: object)
     assert is_bad(cursor)
 
 
-@pytest.mark.parametrize("cursor", ["A" * 2_001, "A" * 2_000, "A" * 20, "\ud800" * 30, "é" * 30])
+@pytest.mark.parametrize("cursor", ["A" * (LONGEST + 1), "A" * LONGEST, "A" * 20, "\ud800" * 30, "é" * 30])
 def test_cursors_of_odd_length_or_letters_are_refused(cursor: str) -> None:
     assert is_bad(cursor)
 
@@ -154,11 +159,3 @@ def test_no_two_bindings_read_alike(one: list[bytes | str | None], two: list[byt
         return [p if isinstance(p, bytes) else (p or "").encode() for p in items]
 
     assert (binding_of(*one) == binding_of(*two)) is (plain(one) == plain(two))
-
-
-def test_a_position_has_the_text_a_node_takes() -> None:
-    assert HERE.text() == "2024-01-01T00:00:00.000000|01001|id-1" and HERE.key == (
-        "2024-01-01T00:00:00.000000",
-        "01001",
-        "id-1",
-    )

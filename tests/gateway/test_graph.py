@@ -17,7 +17,7 @@ import uvicorn
 from gateway.access.callers import DEMO_ISSUER, Role
 from gateway.access.issuer import DevelopmentIssuer
 from gateway.app import MAX_REQUEST_BYTES, create_app
-from gateway.cursor import CursorSeal, Position, binding_of
+from gateway.cursor import CursorSeal, Walk, binding_of
 from gateway.identity import create_city_key, load_city_key
 from gateway.keys import create_signing_key
 from gateway.registry import register_facility
@@ -64,13 +64,13 @@ class Door:
         return str(error["extensions"]["code"])
 
     def cursor(
-        self, position: Position, subject: str = "citizen", purpose: str = "PATRQT", value: str = CCCD, **variables: Any
+        self, walk: Walk, subject: str = "citizen", purpose: str = "PATRQT", value: str = CCCD, **variables: Any
     ) -> str:
         """A cursor as this gateway would have made it."""
         token = self.key.patient_token(IdentifierKind.CCCD, value)
         (plan,) = compiled(PAGED, **variables).subquery.connections
         bound = binding_of(token, DEMO_ISSUER, subject, purpose) + plan.binding(variables)
-        return CursorSeal.of(self.key.secret_for("page cursors")).seal(position, bound)
+        return CursorSeal.of(self.key.secret_for("page cursors")).seal(walk, bound)
 
 
 @pytest.fixture(scope="module")
@@ -183,7 +183,7 @@ def test_a_reader_of_extensions_finds_the_ledger_there(door: Door) -> None:
     assert found["extensions"]["coverage"]["patient"]["completeness"] == "UNCERTAIN"
 
 
-HERE = Position("2024-01-01T00:00:00.000000", "01001", "id", 2**33)
+HERE = Walk(2**33, (), ("2024-01-01T00:00:00.000000", "01001", "id"))
 FILTER = {"code": "E11"}
 
 
@@ -195,7 +195,7 @@ def test_a_cursor_of_ones_own_is_taken_and_null_is_the_first_page(door: Door) ->
 
 def test_a_cursor_that_is_not_ones_own_is_refused(door: Door) -> None:
     good = door.cursor(HERE)
-    expired = door.cursor(Position("2024", "01001", "id", int(time.time()) - 1))
+    expired = door.cursor(Walk(int(time.time()) - 1, (), ("2024", "01001", "id")))
     others = [
         good[:-2] + ("AA" if good[-2:] != "AA" else "BB"), good[:-4], good + "AAAA", "!" + good, "", "x", "A" * 5_000, expired,
         door.cursor(HERE, subject="somebody else"), door.cursor(HERE, purpose="TREAT"), door.cursor(HERE, value="001190054322"),

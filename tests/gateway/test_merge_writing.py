@@ -9,9 +9,10 @@ from graphql import GraphQLObjectType, GraphQLUnionType, get_named_type
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gateway.cursor import Position
-from gateway.merge import merge
+from gateway.cursor import Walk
+from gateway.merge import Page, merge
 from gateway.scatter import Slice, read_answer
+from gateway.walk import Turn
 from schema.connections import BY_FIELD
 from tests import plain
 from tests.gateway.asking import (
@@ -131,14 +132,18 @@ def written(asked: Question, city: dict[str, list[Json]], sizes: tuple[int, ...]
     def facility(code: str) -> Json:
         return {"code": code, "name": f"Bệnh viện {code}"}
 
-    def seal(at: Position) -> str:
-        assert at.expires == EXPIRES
-        return at.text()
+    def seal(walk: Walk) -> str:
+        assert walk.expires == EXPIRES and walk.after is not None
+        return "|".join(walk.after)
 
     pages = [
         merge([getattr(e, w.plan.part) for e in entities], size) for w, size in zip(asked.writers, sizes, strict=True)
     ]
-    return [w.write(p, asked.raw, facility, seal, EXPIRES) for w, p in zip(asked.writers, pages, strict=True)]
+    return [w.write(first_turn(p), asked.raw, facility, seal) for w, p in zip(asked.writers, pages, strict=True)]
+
+
+def first_turn(page: Page) -> Turn:
+    return Turn(lambda: Walk(EXPIRES, ()), page, ())
 
 
 def whole(city: dict[str, list[Json]]) -> Json:
@@ -185,7 +190,7 @@ def test_bodies_are_copied_byte_for_byte() -> None:
     changed = body[:at] + odd + body[end:]
     (entity,) = read_answer(changed, request("A"), asked.subquery, (Slice(20),))
     (writer,) = asked.writers
-    text = writer.write(merge([entity.c0], 20), {}, lambda c: {"code": c, "name": c}, lambda p: "", 0)
+    text = writer.write(first_turn(merge([entity.c0], 20)), {}, lambda c: {"code": c, "name": c}, lambda p: "")
     assert text == b'{"edges":[{"node":' + odd + b"}]}"
 
 

@@ -198,7 +198,7 @@ def test_the_variables_of_a_request_are_the_clients_that_are_used_and_the_pages(
         b=False,
         by={"value": "001090123456"},
     )
-    assert request_variables(made.subquery, made.raw, (7,), ("x|y|z",)) == {
+    assert request_variables(made.subquery, made.raw, (7,), (("x", "y", "z"),)) == {
         "b": False,
         "q_first0": 7,
         "q_after0": "x|y|z",
@@ -242,9 +242,9 @@ def test_every_located_row_is_either_asked_about_or_skipped_with_its_reason(
         if wanted not in (None, code):
             fate[code] = (Outcome.NOT_ASKED, "FILTERED")
         elif code in missing:
-            fate[code] = (Outcome.UNREACHABLE, "NODE_NOT_CONNECTED")
+            fate[code] = (Outcome.UNREACHABLE, "NODE_NOT_CONNECTED", f"node-{code}")
         elif code in revoked:
-            fate[code] = (Outcome.UNREACHABLE, "NODE_REVOKED")
+            fate[code] = (Outcome.UNREACHABLE, "NODE_REVOKED", f"node-{code}")
     asked = [t.facility for r in plan.requests for t in r.targets]
     assert sorted(asked) == sorted(code for code in kept if code not in fate)
     skipped = {(code, *why) for code, why in fate.items()}
