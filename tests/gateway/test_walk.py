@@ -220,9 +220,7 @@ def test_a_facility_located_after_page_one_is_not_asked_and_says_so() -> None:
     of = city(state("A"), state("B"))
     plan = plan_query(compiled(ENCOUNTERS).subquery, {}, choice("A", "B"), of, None, [walk])
     assert [t.facility for r in plan.requests for t in r.targets] == ["A"]
-    assert [(s.facility, s.outcome, s.reason) for s in plan.skipped] == [
-        ("B", Outcome.NOT_ASKED, NEW_SINCE_FIRST_PAGE)
-    ]
+    assert [(s.facility, s.outcome, s.reason) for s in plan.skipped] == [("B", Outcome.NOT_ASKED, NEW_SINCE_FIRST_PAGE)]
 
 
 def test_a_page_that_fills_gaps_asks_nobody_else() -> None:
