@@ -28,7 +28,10 @@ ADVICE: dict[Outcome, Text] = {
         "Nguồn dữ liệu của cơ sở im lặng quá nhịp: hồ sơ mới có thể chưa có.",
         "The facility's feed has been silent for too long: newer records may be missing.",
     ),
-    Outcome.TRUNCATED: text("Thiếu hồ sơ thuộc các trang trước; lấy bằng gapCursor.", "Records of earlier pages are missing; fetch them with gapCursor."),
+    Outcome.TRUNCATED: text(
+        "Thiếu hồ sơ thuộc các trang trước; lấy bằng gapCursor.",
+        "Records of earlier pages are missing; fetch them with gapCursor.",
+    ),
     Outcome.UNSUPPORTED: text("Phiên bản của nút chưa hỗ trợ câu hỏi này.", "The node's version cannot answer this."),
     Outcome.WITHHELD: text(
         "Có hồ sơ mang số giấy tờ này nhưng thông tin nhân thân chưa khớp; hãy xác minh với cơ sở.",

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import secrets
+import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
-import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from msgspec.structs import replace
 
@@ -19,25 +18,22 @@ from gateway.access.callers import Caller
 from gateway.access.decide import Permit, Refusal, decide
 from gateway.access.grants import GrantStore
 from gateway.answer import Asked, Prepared, write_answer
+from gateway.calls import Inquiry, calls_of, posts_of
 from gateway.coverage import Assessment, assess
-from gateway.cursor import LIFE_SECONDS, BadCursor, CursorSeal, Place, Walk, binding_of
+from gateway.cursor import LIFE_SECONDS, BadCursor, CursorSeal, Walk, binding_of
 from gateway.errors import ClientError
 from gateway.identity import CityKey
 from gateway.locator import Locator, choose
-from gateway.plan import NodeRequest, page_sizes, plan_query, request_variables
+from gateway.plan import NodeRequest, page_sizes, plan_query
 from gateway.registry import Registry
-from gateway.scatter import Post, Slice, failed_nodes, scatter, sender
+from gateway.scatter import NodeResult, Post, ask_parts, failed_nodes, gathered, send_post
 from gateway.settings import Settings
 from gateway.transport import Transport
-from gateway.walk import gap_nodes, mark, place_for
+from gateway.walk import gap_nodes, mark
 from schema.access import AccessInput, Basis, PatientBy, Purpose
-from schema.delegation import Delegation, Subject, new_delegation, sign_delegations
 from schema.elements import RecordKind
 from schema.identity import IdentifierError, canonical
 from schema.jws import key_id
-
-CONTRACT_VERSION = "1.0"
-_JSON = msgspec.json.Encoder()
 
 
 class AccessRefused(ClientError):
@@ -55,6 +51,24 @@ class AskRefused(ClientError):
     def __init__(self, code: str, vi: str, en: str) -> None:
         self.code = code
         super().__init__(vi, en)
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One `patient` field as it was asked."""
+
+    caller: Caller
+    by: PatientBy
+    access: AccessInput
+    prepared: Prepared
+    raw: dict[str, Any]
+
+
+class Told(NamedTuple):
+    """The JSON of a PatientAnswer, and its ledger."""
+
+    body: bytes
+    ledger: Assessment
 
 
 @dataclass(slots=True)
@@ -76,55 +90,92 @@ class History:
         self.kid = key_id(self.signing_key.public_key())
         self.seal = CursorSeal.of(self.city_key.secret_for("page cursors"))
 
-    async def answer(
-        self, caller: Caller, by: PatientBy, access: AccessInput, prepared: Prepared, raw: Mapping[str, Any]
-    ) -> tuple[bytes, Assessment]:
-        """The JSON of a PatientAnswer and its ledger; raises ClientError."""
-        deadline = time.monotonic() + self.settings.request_deadline_seconds
-        token = self._token(by)
-        permit = await self._permit(caller, access, token)
-        sizes = page_sizes(prepared.subquery.connections, raw)
-        bound = binding_of(token, caller.issuer, caller.subject, access.purpose.value)
-        bindings = tuple(bound + c.binding(raw) for c in prepared.subquery.connections)
-        walks = tuple(
-            self._walk(c.after(raw), binding)
-            for c, binding in zip(prepared.subquery.connections, bindings, strict=True)
-        )
+    async def answer(self, question: Question) -> Told:
+        """One patient's answer; raises ClientError."""
+        inquiry = await self._inquire(question)
+        (results,) = await self._ask([inquiry])
+        return self._tell(question, inquiry, results)
+
+    async def answers(self, questions: list[Question]) -> list[Any]:
+        """The answers of all `patient` fields of one operation, asked together: one call a node for all that are asked alike.
+
+        A Told each, or the ClientError that refuses that one; as a batch function of aiodataloader.
+        """
+        made = await asyncio.gather(*map(self._inquire, questions), return_exceptions=True)
+        asked = [inquiry for inquiry in made if not isinstance(inquiry, BaseException)]
+        results = dict(zip(map(id, asked), await self._ask(asked), strict=True))
+        told: list[Any] = []
+        for question, inquiry in zip(questions, made, strict=True):
+            if isinstance(inquiry, ClientError):
+                told.append(inquiry)
+            elif isinstance(inquiry, BaseException):
+                raise inquiry
+            else:
+                told.append(self._tell(question, inquiry, results[id(inquiry)]))
+        return told
+
+    async def _inquire(self, question: Question) -> Inquiry:
+        prepared, raw, caller = question.prepared, question.raw, question.caller
+        token = self._token(question.by)
+        permit = await self._permit(caller, question.access, token)
+        lists = prepared.subquery.connections
+        sizes = page_sizes(lists, raw)
+        bound = binding_of(token, caller.issuer, caller.subject, question.access.purpose.value)
+        bindings = tuple(bound + c.binding(raw) for c in lists)
+        walks = tuple(self._walk(c.after(raw), binding) for c, binding in zip(lists, bindings, strict=True))
         city = await self.registry.snapshot()
         choice = choose(await self.locator.find(token))
         allowed = permit.allowed.kinds
         permitted = None if allowed is None else frozenset(RecordKind(k) for k in allowed)
         plan = plan_query(prepared.subquery, raw, choice, city, permitted, walks)
-        places = {r.node.id: [place_for(walk, r.node.id) for walk in walks] for r in plan.requests}
-        send = sender(
-            self.transport,
-            self._posts(
-                plan.requests, prepared, partial(request_variables, prepared.subquery, raw, sizes), places, permit
-            ),
-            deadline,
-            self.settings.node_deadline_seconds,
-            self.settings.max_response_bytes,
-        )
-        pages = {node: tuple(map(Slice, sizes, after)) for node, after in places.items()}
-        results = await scatter(plan, send, prepared.subquery, pages, deadline)
-        now = datetime.fromtimestamp(self.clock(), UTC)
-        gaps = frozenset(node for walk in walks for node in gap_nodes(walk, places))
-        ledger = assess(plan, results, city, prepared.subquery, now, self.settings.locator_fresh_seconds, gaps)
-        expires = int(self.clock()) + LIFE_SECONDS
+        return Inquiry(prepared, raw, token, permit, sizes, bindings, walks, city, choice, plan)
+
+    async def _ask(self, inquiries: Sequence[Inquiry]) -> list[tuple[NodeResult, ...]]:
+        """The results of each inquiry, in its plan's order."""
+        deadline = time.monotonic() + self.settings.request_deadline_seconds
+        calls = calls_of(inquiries)
+        posts = posts_of(calls, self.signing_key, self.kid, self.clock())
+        parts = [tuple(request for _, request in call.parts) for call in calls]
+        asked = [
+            ask_parts(
+                call.request,
+                whom,
+                partial(self._send, post=post, deadline=deadline),
+                call.inquiry.prepared.subquery,
+                call.pages,
+            )
+            for call, whom, post in zip(calls, parts, posts, strict=True)
+        ]
+        done: dict[int, NodeResult] = {}
+        for results in await gathered(asked, parts, deadline):
+            done.update({id(result.request): result for result in results})
+        return [tuple(done[id(r)] for r in inquiry.plan.requests) for inquiry in inquiries]
+
+    async def _send(self, request: NodeRequest, post: Post, deadline: float) -> bytes:
+        seconds, cap = self.settings.node_deadline_seconds, self.settings.max_response_bytes
+        return await send_post(self.transport, request, post, deadline, seconds, cap)
+
+    def _tell(self, question: Question, inquiry: Inquiry, results: tuple[NodeResult, ...]) -> Told:
+        now = self.clock()
+        plan, walks, subquery = inquiry.plan, inquiry.walks, inquiry.prepared.subquery
+        gaps = frozenset(n for walk in walks for n in gap_nodes(walk, [r.node.id for r in plan.requests]))
+        fresh = self.settings.locator_fresh_seconds
+        ledger = assess(plan, results, inquiry.city, subquery, datetime.fromtimestamp(now, UTC), fresh, gaps)
+        expires = int(now) + LIFE_SECONDS
         asked = Asked(
-            raw=raw,
-            city=city,
-            sizes=sizes,
-            bindings=bindings,
-            patient_id=self.city_key.pairwise_id(caller.application, token),
-            notices=notices(permit),
+            raw=inquiry.raw,
+            city=inquiry.city,
+            sizes=inquiry.sizes,
+            bindings=inquiry.bindings,
+            patient_id=self.city_key.pairwise_id(question.caller.application, inquiry.token),
+            notices=notices(inquiry.permit),
             seal=self.seal,
             walks=tuple(walk and replace(walk, expires=expires) for walk in walks),
-            first=lambda: Walk(expires, tuple(mark(row.facility, row.ref) for row in choice.kept)),
+            first=lambda: Walk(expires, tuple(mark(row.facility, row.ref) for row in inquiry.choice.kept)),
             failed=failed_nodes(plan, results),
-            all_times=permit.allowed.all_times,
+            all_times=inquiry.permit.allowed.all_times,
         )
-        return write_answer(prepared, asked, results, ledger), ledger
+        return Told(write_answer(inquiry.prepared, asked, results, ledger), ledger)
 
     def _token(self, by: PatientBy) -> bytes:
         try:
@@ -155,39 +206,6 @@ class History:
             return self.seal.open(cursor, binding, self.clock())
         except BadCursor:
             raise AskRefused("BAD_CURSOR", "Con trỏ trang không dùng được", "the page cursor cannot be used") from None
-
-    def _posts(
-        self,
-        requests: Sequence[NodeRequest],
-        prepared: Prepared,
-        variables: Callable[[list[Place | None]], dict[str, Any]],
-        places: Mapping[str, list[Place | None]],
-        permit: Permit,
-    ) -> dict[str, Post]:
-        """What is sent to each node, by its id; all delegations are signed at once."""
-        refs = f"{prepared.subquery.prefix}refs"
-        bodies: list[bytes] = []
-        delegations: list[Delegation] = []
-        for request in requests:
-            representations = [{"__typename": "Patient", "ref": t.ref} for t in request.targets]
-            body = (
-                prepared.query_json + _JSON.encode({**variables(places[request.node.id]), refs: representations}) + b"}"
-            )
-            bodies.append(body)
-            delegations.append(
-                new_delegation(
-                    audience=request.node.id,
-                    body=body,
-                    now=self.clock(),
-                    jti=secrets.token_urlsafe(16),
-                    purpose=permit.purpose.value,
-                    subjects=tuple(Subject(t.ref, permit.basis.value, permit.evidence) for t in request.targets),
-                    allowed=permit.allowed,
-                    contract=CONTRACT_VERSION,
-                )
-            )
-        tokens = sign_delegations(self.signing_key, self.kid, delegations)
-        return {r.node.id: Post(body, token) for r, body, token in zip(requests, bodies, tokens, strict=True)}
 
 
 def notices(permit: Permit) -> list[advice.Text]:

@@ -1,6 +1,6 @@
 """Asking the planned nodes at once, under a deadline. Every planned node gives exactly one NodeResult, whatever happens.
 
-ask_node never raises but for cancellation, so one hospital's fault cannot reach the others' answers. What a node sends is
+ask_parts never raises but for cancellation, so one hospital's fault cannot reach the others' answers. What a node sends is
 checked here as a whole before any of it is used: UTF-8, shape, whose record it is, order (DESIGN 5.2).
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from operator import attrgetter, gt
 from typing import Any, NamedTuple
@@ -46,6 +46,7 @@ OPENING_BRACE = ord("{")
 ABOVE_ALL = ("~", "~", "~")
 GRACE_SECONDS = 0.1  # a call's own deadline comes first
 Send = Callable[[NodeRequest], Awaitable[bytes]]
+Results = tuple[NodeResult, ...]
 OUTCOMES = {
     Fault.TIMED_OUT: Outcome.TIMED_OUT,
     Fault.UNREACHABLE: Outcome.UNREACHABLE,
@@ -57,29 +58,35 @@ OUTCOMES = {
 async def scatter(
     plan: QueryPlan, send: Send, subquery: SubQuery, pages: Pages, deadline: float = math.inf
 ) -> tuple[NodeResult, ...]:
-    """Ask all planned nodes; results in the plan's order. pages: what of each list is asked, of all nodes alike or by node id.
-
-    `send` keeps the deadline of each call; `deadline` (a time.monotonic() moment) is the backstop for all of them: what was
-    gathered by then stays, the rest is TIMED_OUT.
+    """Ask all planned nodes about one patient; results in the plan's order. pages: what of each list is asked, of all nodes
+    alike or by node id. `send` keeps the deadline of each call; see gathered for `deadline`.
     """
-    asked = [
-        asyncio.ensure_future(ask_node(r, send, subquery, pages if isinstance(pages, tuple) else pages[r.node.id]))
-        for r in plan.requests
-    ]
+    by_node = (lambda _: pages) if isinstance(pages, tuple) else pages.__getitem__
+    asked = [ask_parts(r, (r,), send, subquery, by_node(r.node.id)) for r in plan.requests]
+    return tuple(r for results in await gathered(asked, [(r,) for r in plan.requests], deadline) for r in results)
+
+
+async def gathered(
+    asked: Sequence[Coroutine[Any, Any, Results]], parts: Sequence[Sequence[NodeRequest]], deadline: float
+) -> list[Results]:
+    """All calls at once. `deadline` (a time.monotonic() moment) is the backstop for all of them: what was gathered by then
+    stays, the rest is TIMED_OUT. parts: of each call, whom it is about."""
     if not asked:
-        return ()
+        return []
+    tasks = [asyncio.ensure_future(call) for call in asked]
     left = None if deadline == math.inf else max(0.0, deadline - time.monotonic()) + GRACE_SECONDS
     try:
-        await asyncio.wait(asked, timeout=left)
+        await asyncio.wait(tasks, timeout=left)
     finally:
-        for task in asked:
+        for task in tasks:
             task.cancel()  # no effect on those that are done
-    return tuple(
+    late = round((left or 0) * 1000)
+    return [
         task.result()
         if task.done() and not task.cancelled()
-        else NodeResult(r, Outcome.TIMED_OUT, None, round((left or 0) * 1000))
-        for task, r in zip(asked, plan.requests, strict=True)
-    )
+        else tuple(NodeResult(r, Outcome.TIMED_OUT, None, late) for r in whom)
+        for task, whom in zip(tasks, parts, strict=True)
+    ]
 
 
 def failed_nodes(plan: QueryPlan, results: tuple[NodeResult, ...]) -> frozenset[str]:
@@ -89,27 +96,54 @@ def failed_nodes(plan: QueryPlan, results: tuple[NodeResult, ...]) -> frozenset[
 
 
 async def ask_node(request: NodeRequest, send: Send, subquery: SubQuery, pages: tuple[Slice, ...]) -> NodeResult:
-    """One node's result. Anything unforeseen is INVALID_RESPONSE, never an exception."""
+    """One node's result about one patient."""
+    (result,) = await ask_parts(request, (request,), send, subquery, pages)
+    return result
+
+
+async def ask_parts(
+    call: NodeRequest, parts: Sequence[NodeRequest], send: Send, subquery: SubQuery, pages: tuple[Slice, ...]
+) -> Results:
+    """One call to a node about one patient or several, a result for each (parts: whose targets are among the call's).
+    Anything unforeseen is INVALID_RESPONSE, never an exception; one patient's bad rows do not spoil another's.
+    """
     start = time.perf_counter()
 
-    def result(outcome: Outcome, reason: str | None, entities: tuple[Any, ...] = ()) -> NodeResult:
-        return NodeResult(request, outcome, reason, round((time.perf_counter() - start) * 1000), entities)
+    def result(part: NodeRequest, outcome: Outcome, reason: str | None, entities: tuple[Any, ...] = ()) -> NodeResult:
+        return NodeResult(part, outcome, reason, round((time.perf_counter() - start) * 1000), entities)
 
     try:
-        body = await send(request)
+        body = await send(call)
     except TransportError as error:
-        if error.fault is Fault.STATUS:
-            refused = error.status in (401, 403)
-            return result(Outcome.REFUSED if refused else Outcome.INVALID_RESPONSE, f"HTTP_{error.status}")
-        return result(OUTCOMES[error.fault], error.fault.value if error.fault is Fault.TOO_LARGE else None)
+        outcome, reason = _fault(error)
+        return tuple(result(part, outcome, reason) for part in parts)
     except Exception as error:  # noqa: BLE001 - a node's fault must never become the query's
-        return result(Outcome.UNREACHABLE, type(error).__name__)
+        return tuple(result(part, Outcome.UNREACHABLE, type(error).__name__) for part in parts)
+
+    def read(part: NodeRequest) -> NodeResult:
+        try:
+            own = entities if part is call else [entities[place[t.ref]] for t in part.targets]
+            return result(part, Outcome.ANSWERED, None, check_entities(own, part, subquery, pages))
+        except InvalidAnswer as error:
+            return result(part, Outcome.INVALID_RESPONSE, error.reason)
+        except Exception as error:  # noqa: BLE001 - what reading it stumbles over must not become the query's either
+            return result(part, Outcome.INVALID_RESPONSE, type(error).__name__)
+
     try:
-        return result(Outcome.ANSWERED, None, read_answer(body, request, subquery, pages))
+        entities = decode_answer(body, call, subquery)
     except InvalidAnswer as error:
-        return result(Outcome.INVALID_RESPONSE, error.reason)
-    except Exception as error:  # noqa: BLE001 - what reading it stumbles over must not become the query's either
-        return result(Outcome.INVALID_RESPONSE, type(error).__name__)
+        return tuple(result(part, Outcome.INVALID_RESPONSE, error.reason) for part in parts)
+    except Exception as error:  # noqa: BLE001 - the same
+        return tuple(result(part, Outcome.INVALID_RESPONSE, type(error).__name__) for part in parts)
+    place = {t.ref: n for n, t in enumerate(call.targets)} if len(parts) > 1 else {}
+    return tuple(map(read, parts))
+
+
+def _fault(error: TransportError) -> tuple[Outcome, str | None]:
+    if error.fault is Fault.STATUS:
+        refused = error.status in (401, 403)
+        return Outcome.REFUSED if refused else Outcome.INVALID_RESPONSE, f"HTTP_{error.status}"
+    return OUTCOMES[error.fault], error.fault.value if error.fault is Fault.TOO_LARGE else None
 
 
 class InvalidAnswer(Exception):
@@ -121,7 +155,12 @@ class InvalidAnswer(Exception):
 
 
 def read_answer(body: bytes, request: NodeRequest, subquery: SubQuery, pages: tuple[Slice, ...]) -> tuple[Any, ...]:
-    """The decoded entities, one a target; raises InvalidAnswer. Pure.
+    """The decoded entities, one a target; raises InvalidAnswer. Pure."""
+    return check_entities(decode_answer(body, request, subquery), request, subquery, pages)
+
+
+def decode_answer(body: bytes, request: NodeRequest, subquery: SubQuery) -> Sequence[Any]:
+    """One entity (or None) a target, not looked at yet; raises InvalidAnswer.
 
     msgspec.Raw takes invalid UTF-8 unseen, so the whole body is decoded first; deep nesting raises RecursionError.
     """
@@ -138,9 +177,16 @@ def read_answer(body: bytes, request: NodeRequest, subquery: SubQuery, pages: tu
         raise InvalidAnswer("NESTED_TOO_DEEPLY") from None
     if envelope.errors or envelope.data is None:
         raise InvalidAnswer("ERRORS_IN_ANSWER")
-    entities = envelope.data._entities
+    entities: Sequence[Any] = envelope.data._entities
     if len(entities) != len(request.targets):
         raise InvalidAnswer("WRONG_NUMBER_OF_ENTITIES")
+    return entities
+
+
+def check_entities(
+    entities: Sequence[Any], request: NodeRequest, subquery: SubQuery, pages: tuple[Slice, ...]
+) -> tuple[Any, ...]:
+    """The entities, when each is about its target and what was asked of it; raises InvalidAnswer."""
     for entity, target in zip(entities, request.targets, strict=True):
         if entity is None:
             raise InvalidAnswer("REF_UNKNOWN")
@@ -186,20 +232,26 @@ class Post(NamedTuple):
     delegation: str
 
 
+async def send_post(
+    transport: Transport, request: NodeRequest, post: Post, deadline: float, node_seconds: float, cap: int
+) -> bytes:
+    """Calls one node. Its own deadline is the tighter of node_seconds and what is left until `deadline` (a time.monotonic()
+    moment); cap: the largest answer, in bytes. Raises TransportError."""
+    seconds = min(node_seconds, deadline - time.monotonic())
+    if seconds <= 0:
+        raise TransportError(Fault.TIMED_OUT)
+    headers = {
+        "authorization": f"Bearer {post.delegation}",
+        "content-type": "application/json",
+        "deadline-milliseconds": str(int(seconds * 1000)),
+    }
+    return await transport.post(f"{request.node.url}/graphql", post.body, headers, seconds, cap)
+
+
 def sender(transport: Transport, posts: Mapping[str, Post], deadline: float, node_seconds: float, cap: int) -> Send:
-    """The function that calls one node (posts: by its id): its own deadline is the tighter of node_seconds and what is left
-    until `deadline` (a time.monotonic() moment)."""
+    """send_post for nodes that are called once each (posts: by node id)."""
 
     async def send(request: NodeRequest) -> bytes:
-        seconds = min(node_seconds, deadline - time.monotonic())
-        if seconds <= 0:
-            raise TransportError(Fault.TIMED_OUT)
-        body, delegation = posts[request.node.id]
-        headers = {
-            "authorization": f"Bearer {delegation}",
-            "content-type": "application/json",
-            "deadline-milliseconds": str(int(seconds * 1000)),
-        }
-        return await transport.post(f"{request.node.url}/graphql", body, headers, seconds, cap)
+        return await send_post(transport, request, posts[request.node.id], deadline, node_seconds, cap)
 
     return send

@@ -21,7 +21,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from gateway.history import CONTRACT_VERSION
+from gateway.calls import CONTRACT_VERSION
 from schema.delegation import Allowed, Subject, new_delegation, sign_delegation
 from tests.ports import free_port
 

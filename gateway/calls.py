@@ -1,0 +1,138 @@
+"""Inquiries -> calls: what each node is sent, and on whose behalf. One patient is one call a node; patients of one operation
+that are asked the same share calls (DESIGN 5, many patients). Signing happens here, sending in scatter.py."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from gateway.access.decide import Permit
+from gateway.answer import Prepared
+from gateway.cursor import Place, Walk
+from gateway.locator import Choice
+from gateway.plan import NodeRequest, QueryPlan, Target, request_variables
+from gateway.registry import City
+from gateway.scatter import Post, Slice
+from gateway.walk import place_for
+from schema.delegation import Allowed, Delegation, Subject, new_delegation, sign_delegations
+
+CONTRACT_VERSION = "1.0"
+PATIENTS_A_CALL = 40  # the delegation names each, and travels in one header line
+_JSON = msgspec.json.Encoder()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Inquiry:
+    """One `patient` field, before anyone is asked. token: the patient's; sizes, bindings, walks: one a list."""
+
+    prepared: Prepared
+    raw: dict[str, Any]
+    token: bytes
+    permit: Permit
+    sizes: tuple[int, ...]
+    bindings: tuple[bytes, ...]
+    walks: tuple[Walk | None, ...]
+    city: City
+    choice: Choice
+    plan: QueryPlan
+
+    def places(self, node_id: str) -> list[Place | None]:
+        """Below which place this node is asked, of each list."""
+        return [place_for(walk, node_id) for walk in self.walks]
+
+    def variables(self, places: Sequence[Place | None]) -> dict[str, Any]:
+        """The sub-query's variables, but for the refs."""
+        return request_variables(self.prepared.subquery, self.raw, self.sizes, places)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Call:
+    """One request to one node. parts: the inquiries it serves, each with its own targets; inquiry: the first of them, which
+    they equal in everything that is sent but the patients. variables: their JSON, but for the refs."""
+
+    inquiry: Inquiry
+    places: list[Place | None]
+    variables: bytes
+    parts: list[tuple[Inquiry, NodeRequest]]
+    subjects: dict[str, Subject] = field(default_factory=dict)
+    facilities: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def request(self) -> NodeRequest:
+        """The node and all patients of the call."""
+        if len(self.parts) == 1:
+            return self.parts[0][1]
+        return NodeRequest(self.parts[0][1].node, tuple(Target(code, ref) for ref, code in self.facilities.items()))
+
+    @property
+    def pages(self) -> tuple[Slice, ...]:
+        """What is asked of each list."""
+        return tuple(map(Slice, self.inquiry.sizes, self.places))
+
+    def takes(self, inquiry: Inquiry, request: NodeRequest) -> bool:
+        """Adds the inquiry's patients, unless one stands here on another basis or the call is full."""
+        mine = {t.ref: (_subject(t.ref, inquiry.permit), t.facility) for t in request.targets}
+        if any(self.subjects.get(ref, subject) != subject for ref, (subject, _) in mine.items()):
+            return False
+        if len(self.subjects.keys() | mine.keys()) > PATIENTS_A_CALL and self.parts:
+            return False
+        self.subjects.update({ref: subject for ref, (subject, _) in mine.items()})
+        self.facilities.update({ref: code for ref, (_, code) in mine.items()})
+        self.parts.append((inquiry, request))
+        return True
+
+
+def calls_of(inquiries: Iterable[Inquiry]) -> list[Call]:
+    """The fewest calls that ask all of this."""
+    alike: dict[tuple[str, bytes, bytes, str, Allowed], list[Call]] = {}
+    for inquiry in inquiries:
+        for request in inquiry.plan.requests:
+            places = inquiry.places(request.node.id)
+            sent = _JSON.encode(inquiry.variables(places))
+            key = (
+                request.node.id,
+                inquiry.prepared.query_json,
+                sent,
+                inquiry.permit.purpose.value,
+                inquiry.permit.allowed,
+            )
+            open_calls = alike.setdefault(key, [])
+            if not any(call.takes(inquiry, request) for call in open_calls):
+                open_calls.append(Call(inquiry, places, sent, []))
+                open_calls[-1].takes(inquiry, request)
+    return [call for calls in alike.values() for call in calls]
+
+
+def posts_of(calls: Sequence[Call], key: Ed25519PrivateKey, kid: str, now: float) -> list[Post]:
+    """What is sent, call by call; all delegations are signed at once. now: Unix seconds."""
+    bodies: list[bytes] = []
+    delegations: list[Delegation] = []
+    for call in calls:
+        prepared, permit = call.inquiry.prepared, call.inquiry.permit
+        refs = _JSON.encode([{"__typename": "Patient", "ref": ref} for ref in call.subjects])
+        between = b"," if len(call.variables) > 2 else b""
+        variables = b'%b%b"%brefs":%b}' % (call.variables[:-1], between, prepared.subquery.prefix.encode(), refs)
+        body = prepared.query_json + variables + b"}"
+        bodies.append(body)
+        delegations.append(
+            new_delegation(
+                audience=call.parts[0][1].node.id,
+                body=body,
+                now=now,
+                jti=secrets.token_urlsafe(16),
+                purpose=permit.purpose.value,
+                subjects=tuple(call.subjects.values()),
+                allowed=permit.allowed,
+                contract=CONTRACT_VERSION,
+            )
+        )
+    return list(map(Post, bodies, sign_delegations(key, kid, delegations)))
+
+
+def _subject(ref: str, permit: Permit) -> Subject:
+    return Subject(ref, permit.basis.value, permit.evidence)
