@@ -4,7 +4,7 @@ that are asked the same share calls (DESIGN 5, many patients). Signing happens h
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -76,36 +76,41 @@ class Call:
 
     def takes(self, inquiry: Inquiry, request: NodeRequest) -> bool:
         """Adds the inquiry's patients, unless one stands here on another basis or the call is full."""
-        mine = {t.ref: (_subject(t.ref, inquiry.permit), t.facility) for t in request.targets}
-        if any(self.subjects.get(ref, subject) != subject for ref, (subject, _) in mine.items()):
-            return False
-        if len(self.subjects.keys() | mine.keys()) > PATIENTS_A_CALL and self.parts:
-            return False
-        self.subjects.update({ref: subject for ref, (subject, _) in mine.items()})
-        self.facilities.update({ref: code for ref, (_, code) in mine.items()})
+        basis, evidence = inquiry.permit.basis.value, inquiry.permit.evidence
+        mine = {t.ref: Subject(t.ref, basis, evidence) for t in request.targets}
+        if self.parts:
+            if any(self.subjects.get(ref, subject) != subject for ref, subject in mine.items()):
+                return False
+            if len(self.subjects.keys() | mine.keys()) > PATIENTS_A_CALL:
+                return False
+        self.subjects.update(mine)
+        self.facilities.update({t.ref: t.facility for t in request.targets})
         self.parts.append((inquiry, request))
         return True
 
 
-def calls_of(inquiries: Iterable[Inquiry]) -> list[Call]:
+def calls_of(inquiries: Sequence[Inquiry]) -> list[Call]:
     """The fewest calls that ask all of this."""
     alike: dict[tuple[str, bytes, bytes, str, Allowed], list[Call]] = {}
+    alone: list[Call] = []
     for inquiry in inquiries:
+        late = any(walk is not None and walk.late for walk in inquiry.walks)
+        places, sent = [], b""
         for request in inquiry.plan.requests:
-            places = inquiry.places(request.node.id)
-            sent = _JSON.encode(inquiry.variables(places))
-            key = (
-                request.node.id,
-                inquiry.prepared.query_json,
-                sent,
-                inquiry.permit.purpose.value,
-                inquiry.permit.allowed,
-            )
-            open_calls = alike.setdefault(key, [])
+            if late or not sent:  # else every node is asked from the same place
+                places = inquiry.places(request.node.id)
+                sent = _JSON.encode(inquiry.variables(places))
+            if len(inquiries) == 1:
+                open_calls = [Call(inquiry, places, sent, [])]
+                alone += open_calls
+            else:
+                permit = inquiry.permit
+                key = (request.node.id, inquiry.prepared.query_json, sent, permit.purpose.value, permit.allowed)
+                open_calls = alike.setdefault(key, [])
             if not any(call.takes(inquiry, request) for call in open_calls):
                 open_calls.append(Call(inquiry, places, sent, []))
                 open_calls[-1].takes(inquiry, request)
-    return [call for calls in alike.values() for call in calls]
+    return alone or [call for calls in alike.values() for call in calls]
 
 
 def posts_of(calls: Sequence[Call], key: Ed25519PrivateKey, kid: str, now: float) -> list[Post]:
@@ -132,7 +137,3 @@ def posts_of(calls: Sequence[Call], key: Ed25519PrivateKey, kid: str, now: float
             )
         )
     return list(map(Post, bodies, sign_delegations(key, kid, delegations)))
-
-
-def _subject(ref: str, permit: Permit) -> Subject:
-    return Subject(ref, permit.basis.value, permit.evidence)

@@ -24,9 +24,9 @@ from gateway.cursor import LIFE_SECONDS, BadCursor, CursorSeal, Walk, binding_of
 from gateway.errors import ClientError
 from gateway.identity import CityKey
 from gateway.locator import Locator, choose
-from gateway.plan import NodeRequest, page_sizes, plan_query
+from gateway.plan import page_sizes, plan_query
 from gateway.registry import Registry
-from gateway.scatter import NodeResult, Post, ask_parts, failed_nodes, gathered, send_post
+from gateway.scatter import NodeResult, ask_parts, failed_nodes, gathered, send_post
 from gateway.settings import Settings
 from gateway.transport import Transport
 from gateway.walk import gap_nodes, mark
@@ -133,6 +133,8 @@ class History:
     async def _ask(self, inquiries: Sequence[Inquiry]) -> list[tuple[NodeResult, ...]]:
         """The results of each inquiry, in its plan's order."""
         deadline = time.monotonic() + self.settings.request_deadline_seconds
+        seconds, cap = self.settings.node_deadline_seconds, self.settings.max_response_bytes
+        send = partial(send_post, self.transport, deadline=deadline, node_seconds=seconds, cap=cap)
         calls = calls_of(inquiries)
         posts = posts_of(calls, self.signing_key, self.kid, self.clock())
         parts = [tuple(request for _, request in call.parts) for call in calls]
@@ -140,7 +142,7 @@ class History:
             ask_parts(
                 call.request,
                 whom,
-                partial(self._send, post=post, deadline=deadline),
+                partial(send, post=post),
                 call.inquiry.prepared.subquery,
                 call.pages,
             )
@@ -150,10 +152,6 @@ class History:
         for results in await gathered(asked, parts, deadline):
             done.update({id(result.request): result for result in results})
         return [tuple(done[id(r)] for r in inquiry.plan.requests) for inquiry in inquiries]
-
-    async def _send(self, request: NodeRequest, post: Post, deadline: float) -> bytes:
-        seconds, cap = self.settings.node_deadline_seconds, self.settings.max_response_bytes
-        return await send_post(self.transport, request, post, deadline, seconds, cap)
 
     def _tell(self, question: Question, inquiry: Inquiry, results: tuple[NodeResult, ...]) -> Told:
         now = self.clock()

@@ -45,7 +45,13 @@ def people(facility: str) -> bytes:
     ):
         number = {"system": SYSTEM, "value": cccd}
         resources += [
-            {"resourceType": "Patient", "id": local, "identifier": [number], "gender": "male", "birthDate": "1990-05-01"},
+            {
+                "resourceType": "Patient",
+                "id": local,
+                "identifier": [number],
+                "gender": "male",
+                "birthDate": "1990-05-01",
+            },
             letter(local, f"{local}/2025/GCT", reason),
         ]
     return json.dumps(
