@@ -17,6 +17,8 @@ from gateway.access.callers import Caller
 from gateway.access.decide import Permit, Refusal, decide
 from gateway.access.grants import GrantStore
 from gateway.answer import Asked, Prepared, write_answer
+from gateway.breaker import Breakers, Rules
+from gateway.bulkhead import Bulkheads
 from gateway.coverage import Assessment, assess
 from gateway.cursor import LIFE_SECONDS, BadCursor, CursorSeal, Position, binding_of
 from gateway.errors import ClientError
@@ -68,10 +70,15 @@ class History:
     clock: Callable[[], float] = time.time
     kid: str = field(init=False)
     seal: CursorSeal = field(init=False)
+    breakers: Breakers = field(init=False)
+    bulkheads: Bulkheads = field(init=False)
 
     def __post_init__(self) -> None:
         self.kid = key_id(self.signing_key.public_key())
         self.seal = CursorSeal.of(self.city_key.secret_for("page cursors"))
+        s = self.settings
+        self.breakers = Breakers(breaker_rules(s))
+        self.bulkheads = Bulkheads(s.max_connections_per_node, s.max_waiting_per_node, s.retry_share)
 
     async def answer(
         self, caller: Caller, by: PatientBy, access: AccessInput, prepared: Prepared, raw: Mapping[str, Any]
@@ -99,9 +106,11 @@ class History:
             deadline,
             self.settings.node_deadline_seconds,
             self.settings.max_response_bytes,
+            self.bulkheads,
+            lambda r: self._posts([r], prepared, variables, permit)[r.node.id],
         )
         pages = tuple(Slice(size, p.key if p else None) for size, p in zip(sizes, after, strict=True))
-        results = await scatter(plan, send, prepared.subquery, pages, deadline)
+        results = await scatter(plan, send, prepared.subquery, pages, deadline, self.breakers)
         now = datetime.fromtimestamp(self.clock(), UTC)
         ledger = assess(plan, results, city, prepared.subquery, now, self.settings.locator_fresh_seconds)
         asked = Asked(
@@ -172,6 +181,18 @@ class History:
             )
         tokens = sign_delegations(self.signing_key, self.kid, delegations)
         return {r.node.id: Post(body, token) for r, body, token in zip(requests, bodies, tokens, strict=True)}
+
+
+def breaker_rules(settings: Settings) -> Rules:
+    """The breakers' rules. A node that always takes its whole deadline is slow, however short that is."""
+    return Rules(
+        settings.breaker_failures,
+        settings.breaker_window,
+        settings.breaker_share,
+        min(settings.breaker_slow_seconds, settings.node_deadline_seconds * 0.9),
+        settings.breaker_pause_seconds,
+        max(settings.breaker_pause_seconds, settings.breaker_pause_limit_seconds),
+    )
 
 
 def notices(permit: Permit) -> list[advice.Text]:

@@ -16,6 +16,8 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from gateway.breaker import Breakers
+from gateway.bulkhead import Bulkheads
 from gateway.plan import NodeRequest, QueryPlan, Target
 from gateway.subquery import PROBE_PARTS, SubQuery
 from gateway.transport import Fault, Transport, TransportError
@@ -44,6 +46,8 @@ class Slice:
 OPENING_BRACE = ord("{")
 ABOVE_ALL = ("~", "~", "~")
 GRACE_SECONDS = 0.1  # a call's own deadline comes first
+RETRY_SECONDS = 0.25  # with less left a second call would only keep a slow node busy
+BUSY = 503
 Send = Callable[[NodeRequest], Awaitable[bytes]]
 OUTCOMES = {
     Fault.TIMED_OUT: Outcome.TIMED_OUT,
@@ -54,14 +58,19 @@ OUTCOMES = {
 
 
 async def scatter(
-    plan: QueryPlan, send: Send, subquery: SubQuery, pages: tuple[Slice, ...], deadline: float = math.inf
+    plan: QueryPlan,
+    send: Send,
+    subquery: SubQuery,
+    pages: tuple[Slice, ...],
+    deadline: float = math.inf,
+    breakers: Breakers | None = None,
 ) -> tuple[NodeResult, ...]:
     """Ask all planned nodes; results in the plan's order.
 
     `send` keeps the deadline of each call; `deadline` (a time.monotonic() moment) is the backstop for all of them: what was
     gathered by then stays, the rest is TIMED_OUT.
     """
-    asked = [asyncio.ensure_future(ask_node(r, send, subquery, pages)) for r in plan.requests]
+    asked = [asyncio.ensure_future(ask_node(r, send, subquery, pages, breakers)) for r in plan.requests]
     if not asked:
         return ()
     left = None if deadline == math.inf else max(0.0, deadline - time.monotonic()) + GRACE_SECONDS
@@ -78,8 +87,26 @@ async def scatter(
     )
 
 
-async def ask_node(request: NodeRequest, send: Send, subquery: SubQuery, pages: tuple[Slice, ...]) -> NodeResult:
-    """One node's result. Anything unforeseen is INVALID_RESPONSE, never an exception."""
+async def ask_node(
+    request: NodeRequest, send: Send, subquery: SubQuery, pages: tuple[Slice, ...], breakers: Breakers | None = None
+) -> NodeResult:
+    """One node's result, CIRCUIT_OPEN at once where its breaker is open. Anything unforeseen is INVALID_RESPONSE, never
+    an exception."""
+    if breakers is None:
+        return await _ask(request, send, subquery, pages)
+    ticket = breakers.admit(request.node.id)
+    if ticket is None:
+        return NodeResult(request, Outcome.CIRCUIT_OPEN, None, 0)
+    failed: bool | None = None  # a call that was cancelled says nothing
+    try:
+        result = await _ask(request, send, subquery, pages)
+        failed = breakers.rules.failed(result.outcome, result.reason, result.took_ms)
+        return result
+    finally:
+        breakers.settle(request.node.id, ticket, failed)
+
+
+async def _ask(request: NodeRequest, send: Send, subquery: SubQuery, pages: tuple[Slice, ...]) -> NodeResult:
     start = time.perf_counter()
 
     def result(outcome: Outcome, reason: str | None, entities: tuple[Any, ...] = ()) -> NodeResult:
@@ -176,20 +203,53 @@ class Post(NamedTuple):
     delegation: str
 
 
-def sender(transport: Transport, posts: Mapping[str, Post], deadline: float, node_seconds: float, cap: int) -> Send:
+def sender(
+    transport: Transport,
+    posts: Mapping[str, Post],
+    deadline: float,
+    node_seconds: float,
+    cap: int,
+    bulkheads: Bulkheads | None = None,
+    again: Callable[[NodeRequest], Post] | None = None,
+) -> Send:
     """The function that calls one node (posts: by its id): its own deadline is the tighter of node_seconds and what is left
-    until `deadline` (a time.monotonic() moment)."""
+    until `deadline` (a time.monotonic() moment).
 
-    async def send(request: NodeRequest) -> bytes:
-        seconds = min(node_seconds, deadline - time.monotonic())
+    A connection that broke before any answer, or a 503, is tried once more with what `again` gives, while the budget has
+    a retry and the deadline RETRY_SECONDS. A node remembers each delegation: the same one would be refused.
+    """
+
+    async def call(request: NodeRequest, post: Post, seconds: float) -> bytes:
         if seconds <= 0:
             raise TransportError(Fault.TIMED_OUT)
-        body, delegation = posts[request.node.id]
         headers = {
-            "authorization": f"Bearer {delegation}",
+            "authorization": f"Bearer {post.delegation}",
             "content-type": "application/json",
             "deadline-milliseconds": str(int(seconds * 1000)),
         }
-        return await transport.post(f"{request.node.url}/graphql", body, headers, seconds, cap)
+        return await transport.post(f"{request.node.url}/graphql", post.body, headers, seconds, cap)
+
+    async def send(request: NodeRequest) -> bytes:
+        now = time.monotonic()
+        until = min(now + node_seconds, deadline)
+        post = posts[request.node.id]
+        if bulkheads is None or until <= now:
+            return await call(request, post, until - now)
+        room = bulkheads.of(request.node.id)
+        if not room.take():
+            await room.wait(until - now)
+            now = time.monotonic()
+        try:
+            bulkheads.retries.earn()
+            try:
+                return await call(request, post, until - now)
+            except TransportError as error:
+                again_worth = error.early or error.status == BUSY
+                left = until - time.monotonic()
+                if again is None or not again_worth or left < RETRY_SECONDS or not bulkheads.retries.spend():
+                    raise
+            return await call(request, again(request), left)
+        finally:
+            room.leave()
 
     return send
