@@ -27,6 +27,10 @@ def call(breaker: Breaker, failed: bool | None, at: float = 0.0) -> None:
     breaker.settle(ticket, failed, at)
 
 
+def circuit(breaker: Breaker) -> Circuit:
+    return breaker.circuit
+
+
 def opened(at: float = 0.0) -> Breaker:
     breaker = Breaker(RULES)
     for _ in range(3):
@@ -38,27 +42,27 @@ def test_a_run_of_failures_opens_it_and_a_success_between_begins_the_run_anew() 
     breaker = Breaker(RULES)
     for failed in (True, True, False, True, True):
         call(breaker, failed)
-        assert breaker.circuit is Circuit.CLOSED
+        assert circuit(breaker) is Circuit.CLOSED
     call(breaker, True)
-    assert breaker.circuit is Circuit.OPEN and breaker.admit(0.99) is None
+    assert circuit(breaker) is Circuit.OPEN and breaker.admit(0.99) is None
 
 
 def test_half_of_the_last_calls_failing_opens_it_without_any_run() -> None:
     breaker = Breaker(RULES)
     for failed in (False, True, False, True, False):
         call(breaker, failed)
-    assert breaker.circuit is Circuit.CLOSED, "a window that is not full says nothing yet"
+    assert circuit(breaker) is Circuit.CLOSED, "a window that is not full says nothing yet"
     call(breaker, True)
-    assert breaker.circuit is Circuit.OPEN
+    assert circuit(breaker) is Circuit.OPEN
 
 
 def test_after_the_pause_exactly_one_call_is_let_through_and_decides() -> None:
     breaker = opened()
     probe = breaker.admit(1.0)
-    assert probe is not None and breaker.circuit is Circuit.HALF_OPEN
+    assert probe is not None and circuit(breaker) is Circuit.HALF_OPEN
     assert [breaker.admit(1.0 + n / 10) for n in range(5)] == [None] * 5
     assert breaker.settle(probe, False, 1.5)
-    assert breaker.circuit is Circuit.CLOSED and breaker.admit(1.5) is not None
+    assert circuit(breaker) is Circuit.CLOSED and breaker.admit(1.5) is not None
 
 
 def test_while_probes_fail_the_pause_doubles_up_to_its_limit_and_a_success_makes_it_short_again() -> None:
@@ -67,9 +71,9 @@ def test_while_probes_fail_the_pause_doubles_up_to_its_limit_and_a_success_makes
         assert breaker.admit(now + pause - 0.01) is None
         now += pause
         call(breaker, True, now)
-        assert breaker.circuit is Circuit.OPEN
+        assert circuit(breaker) is Circuit.OPEN
     call(breaker, False, now + 8)
-    assert breaker.circuit is Circuit.CLOSED
+    assert circuit(breaker) is Circuit.CLOSED
     for _ in range(3):
         call(breaker, True, now + 9)
     assert breaker.admit(now + 9.99) is None and breaker.admit(now + 10) is not None
@@ -78,7 +82,7 @@ def test_while_probes_fail_the_pause_doubles_up_to_its_limit_and_a_success_makes
 def test_a_probe_that_said_nothing_leaves_the_next_question_to_be_one() -> None:
     breaker = opened()
     call(breaker, None, 1.0)
-    assert breaker.circuit is Circuit.OPEN
+    assert circuit(breaker) is Circuit.OPEN
     assert breaker.admit(1.0) is not None
 
 
@@ -96,7 +100,7 @@ def test_calls_that_began_before_a_change_have_no_say_after_it() -> None:
         breaker.settle(ticket, True, 0.0)
     for ticket in early[3:]:
         assert ticket is not None and not breaker.settle(ticket, False, 0.5)
-    assert breaker.circuit is Circuit.OPEN and breaker.admit(0.9) is None
+    assert circuit(breaker) is Circuit.OPEN and breaker.admit(0.9) is None
 
 
 @settings(max_examples=200, deadline=None)
@@ -115,10 +119,10 @@ def test_it_never_stays_open_longer_than_the_limit_and_never_opens_without_a_fai
         refused_since = None
         before = breaker.circuit
         breaker.settle(ticket, failed, now)
-        if before is Circuit.CLOSED and breaker.circuit is Circuit.OPEN:
+        if before is Circuit.CLOSED and circuit(breaker) is Circuit.OPEN:
             assert failed
         if failed is False and before is Circuit.HALF_OPEN:
-            assert breaker.circuit is Circuit.CLOSED
+            assert circuit(breaker) is Circuit.CLOSED
 
 
 @pytest.mark.parametrize(

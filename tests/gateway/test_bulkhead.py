@@ -196,7 +196,7 @@ async def test_without_time_or_budget_nothing_is_tried_again() -> None:
 async def test_a_slow_node_is_called_by_few_at_once_and_holds_up_no_other() -> None:
     bulkheads = Bulkheads(2, 3, 0.1)
     async with flaky("hang") as slow, flaky("later") as quick, sending(bulkheads, node_seconds=0.5) as send:
-        calls = [asyncio.create_task(send(to(slow))) for _ in range(12)]
+        calls = [asyncio.ensure_future(send(to(slow))) for _ in range(12)]
         await asyncio.sleep(0.1)
         refused = [c for c in calls if c.done()]
         assert len(refused) == 12 - 2 - 3 and slow.most_at_once == 2
