@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
 from gateway import advice
+from gateway.copies import losing
 from gateway.coverage import Assessment, as_value, facility_value, statement_status
 from gateway.cursor import CursorSeal, Position
 from gateway.merge import ConnectionWriter, merge
@@ -28,12 +29,14 @@ _JSON = msgspec.json.Encoder()
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """All that is compiled from one `patient` selection of one document."""
+    """All that is compiled from one `patient` selection of one document. comparing: the same for a query that asks a
+    warehouse as well, where every edge needs what recognises copies; compiled when the first such query comes."""
 
     subquery: SubQuery
     query_json: bytes
     coverage: tuple[tuple[str, Shape], ...]
     writers: tuple[ConnectionWriter, ...]
+    comparing: Callable[[], Prepared] | None = None
 
     @property
     def tells_coverage(self) -> bool:
@@ -76,12 +79,19 @@ def write_answer(prepared: Prepared, asked: Asked, results: tuple[NodeResult, ..
             parts.append(b"null")
         else:
             entities = [e for r in results for e in r.entities]
-            _patient(parts, prepared, asked, selected.key, entities, ledger)
+            copies = [r.request.node.warehouse for r in results for _ in r.entities]
+            _patient(parts, prepared, asked, selected.key, entities, copies, ledger)
     return b"".join([*parts, b"}"]) if parts else b"{}"
 
 
 def _patient(
-    parts: list[bytes], prepared: Prepared, asked: Asked, owner: str, entities: list[Any], ledger: Assessment
+    parts: list[bytes],
+    prepared: Prepared,
+    asked: Asked,
+    owner: str,
+    entities: list[Any],
+    copies: list[bool],
+    ledger: Assessment,
 ) -> None:
     lists = {
         w.plan.key: (w, size, bound)
@@ -92,10 +102,11 @@ def _patient(
     for i, selected in enumerate(selection):
         parts.append(f'{"," if i else "{"}"{selected.key}":'.encode())
         if selected.key not in lists:
-            parts.append(_JSON.encode(_own(selected.name, asked, entities, ledger)))
+            parts.append(_JSON.encode(_own(selected.name, asked, entities, copies, ledger)))
             continue
         writer, size, bound = lists[selected.key]
-        page = merge([getattr(e, writer.plan.part) for e in entities], size)
+        connections = [getattr(e, writer.plan.part) for e in entities]
+        page = merge(connections, size, losing(connections, copies) if any(copies) else frozenset())
 
         def seal(position: Position, bound: bytes = bound) -> str:
             return asked.seal.seal(position, bound)
@@ -107,12 +118,12 @@ def _patient(
     parts.append(b"}" if selection else b"{}")
 
 
-def _own(name: str, asked: Asked, entities: list[Any], ledger: Assessment) -> Any:
+def _own(name: str, asked: Asked, entities: list[Any], copies: list[bool], ledger: Assessment) -> Any:
     match name:
         case "id":
             return asked.patient_id
         case "allergyStatus":
-            return _reached(asked, allergy_status(entities, ledger)).value
+            return _reached(asked, allergy_status(entities, ledger, copies)).value
         case "medicationStatus":
             recorded = any(e.m0.edges or e.m1.edges for e in entities)
             return _reached(asked, statement_status(ledger, MEDICINES, recorded, False)).value
@@ -127,12 +138,18 @@ def _reached(asked: Asked, status: StatementStatus) -> StatementStatus:
     return status if asked.all_times or status is StatementStatus.RECORDED else StatementStatus.UNKNOWN
 
 
-def allergy_status(entities: list[Any], ledger: Assessment) -> StatementStatus:
-    """From the allergy probe of every node that answered; UNKNOWN when one has more than the probe reads and none is an allergy."""
+def allergy_status(entities: list[Any], ledger: Assessment, copies: Sequence[bool] = ()) -> StatementStatus:
+    """From the allergy probe of every node that answered; UNKNOWN when one has more than the probe reads and none is an allergy.
+
+    copies: which entities are a warehouse's. A copy can tell of an allergy, never that there is none: it may be old.
+    """
     said = [edge.node for e in entities for edge in e.probe.edges if edge.node.verificationStatus not in UNTRUE]
     recorded = any(not s.statedNone for s in said)
     if not recorded and any(e.probe.pageInfo.hasNextPage for e in entities):
         return StatementStatus.UNKNOWN
+    if any(copies):
+        own = [e for e, copy in zip(entities, copies, strict=True) if not copy]
+        said = [edge.node for e in own for edge in e.probe.edges if edge.node.verificationStatus not in UNTRUE]
     return statement_status(ledger, ALLERGIES, recorded, any(s.statedNone and s.code.code in NO_ALLERGY for s in said))
 
 

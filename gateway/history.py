@@ -19,6 +19,7 @@ from gateway.access.grants import GrantStore
 from gateway.answer import Asked, Prepared, write_answer
 from gateway.breaker import Breakers, Rules
 from gateway.bulkhead import Bulkheads
+from gateway.copy_lines import heed
 from gateway.coverage import Assessment, assess
 from gateway.cursor import LIFE_SECONDS, BadCursor, CursorSeal, Position, binding_of
 from gateway.errors import ClientError
@@ -99,6 +100,8 @@ class History:
         allowed = permit.allowed.kinds
         permitted = None if allowed is None else frozenset(RecordKind(k) for k in allowed)
         plan = plan_query(prepared.subquery, raw, choice, city, permitted)
+        if plan.copies and prepared.comparing:
+            prepared = prepared.comparing()
         variables = request_variables(prepared.subquery, raw, sizes, [p.text() if p else None for p in after])
         send = sender(
             self.transport,
@@ -111,6 +114,8 @@ class History:
         )
         pages = tuple(Slice(size, p.key if p else None) for size, p in zip(sizes, after, strict=True))
         results = await scatter(plan, send, prepared.subquery, pages, deadline, self.breakers)
+        if plan.copies:
+            results = heed(results)
         now = datetime.fromtimestamp(self.clock(), UTC)
         ledger = assess(plan, results, city, prepared.subquery, now, self.settings.locator_fresh_seconds)
         asked = Asked(

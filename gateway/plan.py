@@ -11,7 +11,7 @@ from typing import Any
 
 from gateway.errors import ClientError
 from gateway.locator import Choice
-from gateway.registry import City, Node
+from gateway.registry import City, Copy, FacilityState, Node
 from gateway.subquery import ConnectionPlan, SubQuery
 from schema.coverage import Outcome, held_kinds
 from schema.elements import RecordKind
@@ -45,11 +45,12 @@ class NodeRequest:
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """A located facility that is not asked."""
+    """A located facility that is not asked; copy: it was a warehouse that would have been."""
 
     facility: str
     outcome: Outcome
     reason: str
+    copy: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,11 @@ class QueryPlan:
     skipped: tuple[Skipped, ...]
     kinds: tuple[RecordKind, ...]
     not_permitted: frozenset[RecordKind]
+
+    @property
+    def copies(self) -> bool:
+        """Whether a warehouse is asked."""
+        return any(request.node.warehouse for request in self.requests)
 
     def as_json(self) -> dict[str, Any]:
         """The plan for a test or an operator; refs are left out. A facility may be skipped for several reasons."""
@@ -85,14 +91,19 @@ def plan_query(
     not_permitted = frozenset() if permitted is None else frozenset(kinds - permitted)
     wanted = wanted_facilities(subquery.connections, variables, city)
     skipped = [Skipped(located.facility, Outcome.WITHHELD, reason.value) for located, reason in choice.withheld]
+    closed = _closed(choice, city) if city.copies else {}
     by_node: dict[str, list[Target]] = {}
     for located in choice.kept:
-        if wanted is not None and located.facility not in wanted:
+        node = city.nodes.get(located.node_id)
+        copy = node is not None and node.warehouse
+        if copy and located.facility in closed:
+            skipped.append(Skipped(located.facility, Outcome.WITHHELD, closed[located.facility]))
+        elif wanted is not None and located.facility not in wanted:
             skipped.append(Skipped(located.facility, Outcome.NOT_ASKED, "FILTERED"))
-        elif located.node_id not in city.nodes:
+        elif node is None:
             skipped.append(Skipped(located.facility, Outcome.UNREACHABLE, "NODE_NOT_CONNECTED"))
-        elif city.nodes[located.node_id].revoked:
-            skipped.append(Skipped(located.facility, Outcome.UNREACHABLE, "NODE_REVOKED"))
+        elif node.revoked:
+            skipped.append(Skipped(located.facility, Outcome.UNREACHABLE, "NODE_REVOKED", copy))
         else:
             by_node.setdefault(located.node_id, []).append(Target(located.facility, located.ref))
     requests = tuple(
@@ -100,6 +111,20 @@ def plan_query(
         for node, targets in sorted(by_node.items())
     )
     return QueryPlan(requests, tuple(sorted(set(skipped), key=_order)), tuple(sorted(kinds, key=_value)), not_permitted)
+
+
+def _closed(choice: Choice, city: City) -> dict[str, str]:
+    """Facilities whose own rows are all withheld, with the reason: a copy of them may be older than the doubt."""
+
+    def own(node_id: str) -> bool:
+        return node_id not in city.nodes or not city.nodes[node_id].warehouse
+
+    shown = {located.facility for located in choice.kept if own(located.node_id)}
+    return {
+        located.facility: reason.value
+        for located, reason in choice.withheld
+        if own(located.node_id) and located.facility not in shown
+    }
 
 
 def kinds_of(connections: Iterable[ConnectionPlan], variables: Variables) -> frozenset[RecordKind]:
@@ -161,9 +186,11 @@ def request_variables(
     return out
 
 
-def cannot_hold(city: City, facility: str, kind: RecordKind) -> bool:
-    """Whether this facility's feeds cannot carry the kind at all (NOT_HELD)."""
-    state = city.facilities.get(facility)
+def cannot_hold(city: City, facility: str, kind: RecordKind, node: Node | None = None) -> bool:
+    """Whether this facility's feeds cannot carry the kind (NOT_HELD); at a warehouse, the feeds of its copies."""
+    state: FacilityState | Copy | None = city.facilities.get(facility)
+    if node is not None and node.warehouse:
+        state = next((c for c in city.copies.get(facility, ()) if c.node_id == node.id), None)
     return state is not None and bool(state.feeds) and kind not in held_kinds(state.feeds)
 
 
@@ -171,5 +198,5 @@ def _value(kind: RecordKind) -> str:
     return kind.value
 
 
-def _order(skipped: Skipped) -> tuple[str, str]:
-    return skipped.facility, skipped.reason
+def _order(skipped: Skipped) -> tuple[str, str, bool]:
+    return skipped.facility, skipped.reason, skipped.copy
