@@ -6,7 +6,6 @@ ids are each node's own. Both digests name the kind. What the ledger says of cop
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,11 +13,11 @@ from typing import Any
 def losing(connections: Sequence[Any], copies: Sequence[bool]) -> frozenset[int]:
     """Places, in the connections' edges laid end to end, of the rows that lose. copies: whether a connection is a warehouse's.
 
-    A warehouse loses as many equal rows as the source sent: what only the warehouse has stays. Of several warehouses the
-    first keeps a row. Rows are compared within what was fetched: an original beyond its node's page is not seen.
+    How often the source has an equal row is the source's word. Of several warehouses the first keeps a row. Rows are
+    compared within what was fetched: an original beyond its node's page is not seen.
     """
     numbers: set[tuple[str, str]] = set()
-    contents: Counter[tuple[str, str, str]] = Counter()
+    contents: set[tuple[str, str, str]] = set()
 
     def hold(edges: Sequence[Any]) -> None:
         numbers.update((e.facility, e.key) for e in edges if e.key is not None)
@@ -31,13 +30,9 @@ def losing(connections: Sequence[Any], copies: Sequence[bool]) -> frozenset[int]
     start = 0
     for connection, copy in zip(connections, copies, strict=True):
         if copy:
-            left, kept = Counter(contents), []
+            kept = []
             for place, edge in enumerate(connection.edges, start):
-                content = _content(edge)
-                if edge.key is not None and (edge.facility, edge.key) in numbers:
-                    lost.add(place)
-                elif content is not None and left[content] > 0:
-                    left[content] -= 1
+                if _content(edge) in contents or (edge.facility, edge.key) in numbers:
                     lost.add(place)
                 else:
                     kept.append(edge)

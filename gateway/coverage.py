@@ -89,9 +89,7 @@ def assess(
     by_node = {result.request.node.id: result for result in results}
     for request in plan.requests:
         result = by_node.get(request.node.id) or NodeResult(request, Outcome.UNREACHABLE, "NO_RESULT", 0)
-        for number, target in enumerate(
-            result.request.targets
-        ):  # a warehouse's may be fewer than planned (copy_lines.heed)
+        for number, target in enumerate(result.request.targets):  # copy_lines.heed may have taken some
             line = _line(plan, result, number, target.facility, city, subquery)
             (copies if request.node.warehouse else lines).setdefault(target.facility, []).append(line)
     whole = {code: _joined(some) for code, some in lines.items()}
@@ -122,15 +120,13 @@ def _line(plan: QueryPlan, result: NodeResult, number: int, facility: str, city:
     if result.outcome is not Outcome.ANSWERED:
         failed: KindLines = tuple((k, result.outcome, result.reason, 0) for k in plan.kinds)
         return Line(facility, result.outcome, result.reason, failed, took_ms=result.took_ms)
-    entity = result.entities[number]
+    entity, node = result.entities[number], result.request.node
     counts = _counts(subquery, entity)
     lagging = entity.ledger.lagging
     kinds: KindLines = tuple(
         (
             kind,
-            *_kind_outcome(
-                plan, kind, cannot_hold(city, facility, kind, result.request.node), lagging, counts.get(kind, 0)
-            ),
+            *_kind_outcome(plan, kind, cannot_hold(city, facility, kind, node), lagging, counts.get(kind, 0)),
             counts.get(kind, 0),
         )
         for kind in plan.kinds
