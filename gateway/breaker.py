@@ -22,6 +22,8 @@ _FAILING = frozenset({Outcome.TIMED_OUT, Outcome.UNREACHABLE, Outcome.INVALID_RE
 # What one question or one patient can bring about must not close a hospital for all the others.
 _OF_THE_QUESTION = frozenset({"TOO_LARGE", "REF_UNKNOWN", "ERRORS_IN_ANSWER", "HTTP_400"})
 
+MOST_ALONE = 0.5
+
 
 class Circuit(Enum):
     """CLOSED: asked. OPEN: left alone until its pause is over. HALF_OPEN: one question is under way that decides."""
@@ -128,10 +130,18 @@ class Breakers:
         return breaker.admit(self.clock())
 
     def settle(self, node_id: str, ticket: int, failed: bool | None) -> None:
-        """See Breaker."""
+        """See Breaker. At most half of the nodes asked so far are left alone at once, one in any case."""
         breaker = self._breakers[node_id]
+        if failed and breaker.circuit is Circuit.CLOSED and self._enough():
+            failed = None
         if breaker.settle(ticket, failed, self.clock()):
             _log.warning("circuit changed", node=node_id, circuit=breaker.circuit.value)
+
+    def _enough(self) -> bool:
+        """Whether half of all nodes are left alone already: then the fault is more likely on this side (a busy gateway, a cut
+        line), and leaving out the rest of the city would heal nothing."""
+        alone = sum(breaker.circuit is not Circuit.CLOSED for breaker in self._breakers.values())
+        return alone >= max(1, len(self._breakers) * MOST_ALONE)
 
     def counts(self) -> dict[str, int]:
         """How many nodes' circuits are in which state, for /health. Nodes never asked are closed, and not counted."""

@@ -6,8 +6,37 @@ ids are each node's own. Both digests name the kind. What the ledger says of cop
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
+
+from gateway.identity import PersonDigest, agrees
+from gateway.locator import Choice, Located, Withheld
+
+
+def choose_beside(
+    located: Iterable[Located], warehouses: frozenset[str], choose: Callable[[Iterable[Located]], Choice]
+) -> Choice:
+    """locator.choose, but a copy that contradicts all of its own source's rows has no say: it is the older word, and would
+    have the source's rows withheld with it."""
+    rows = tuple(located)
+    own: dict[str, list[PersonDigest]] = {}
+    for row in rows:
+        if row.node_id not in warehouses:
+            own.setdefault(row.facility, []).append(row.person)
+    odd = {
+        row
+        for row in rows
+        if row.node_id in warehouses
+        and row.facility in own
+        and all(agrees(row.person, person) is False for person in own[row.facility])
+    }
+    choice = choose(row for row in rows if row not in odd)
+    withheld = [*choice.withheld, *((row, Withheld.IDENTITY_CONFLICT) for row in odd)]
+    return Choice(choice.kept, tuple(sorted(withheld, key=_place)))
+
+
+def _place(withheld: tuple[Located, Withheld]) -> tuple[str, str, str]:
+    return withheld[0].facility, withheld[0].node_id, withheld[0].ref
 
 
 def losing(connections: Sequence[Any], copies: Sequence[bool]) -> frozenset[int]:

@@ -19,6 +19,7 @@ from gateway.access.grants import GrantStore
 from gateway.answer import Asked, Prepared, write_answer
 from gateway.breaker import Breakers, Rules
 from gateway.bulkhead import Bulkheads
+from gateway.copies import choose_beside
 from gateway.copy_lines import heed
 from gateway.coverage import Assessment, assess
 from gateway.cursor import LIFE_SECONDS, BadCursor, CursorSeal, Position, binding_of
@@ -96,7 +97,8 @@ class History:
             for c, binding in zip(prepared.subquery.connections, bindings, strict=True)
         )
         city = await self.registry.snapshot()
-        choice = choose(await self.locator.find(token))
+        found = await self.locator.find(token)
+        choice = choose_beside(found, city.warehouses, choose) if city.warehouses else choose(found)
         allowed = permit.allowed.kinds
         permitted = None if allowed is None else frozenset(RecordKind(k) for k in allowed)
         plan = plan_query(prepared.subquery, raw, choice, city, permitted)

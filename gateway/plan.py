@@ -90,12 +90,15 @@ def plan_query(
     kinds = kinds_of(subquery.connections, variables) | probe_kinds(subquery.probes)
     not_permitted = frozenset() if permitted is None else frozenset(kinds - permitted)
     wanted = wanted_facilities(subquery.connections, variables, city)
-    skipped = [Skipped(located.facility, Outcome.WITHHELD, reason.value) for located, reason in choice.withheld]
-    closed = _closed(choice, city) if city.copies else {}
+    skipped = [
+        Skipped(located.facility, Outcome.WITHHELD, reason.value, located.node_id in city.warehouses)
+        for located, reason in choice.withheld
+    ]
+    closed = _closed(choice, city) if city.warehouses else {}
     by_node: dict[str, list[Target]] = {}
     for located in choice.kept:
         node = city.nodes.get(located.node_id)
-        copy = node is not None and node.warehouse
+        copy = located.node_id in city.warehouses
         if copy and located.facility in closed:
             skipped.append(Skipped(located.facility, Outcome.WITHHELD, closed[located.facility]))
         elif wanted is not None and located.facility not in wanted:
@@ -115,15 +118,11 @@ def plan_query(
 
 def _closed(choice: Choice, city: City) -> dict[str, str]:
     """Facilities whose own rows are all withheld, with the reason: a copy of them may be older than the doubt."""
-
-    def own(node_id: str) -> bool:
-        return node_id not in city.nodes or not city.nodes[node_id].warehouse
-
-    shown = {located.facility for located in choice.kept if own(located.node_id)}
+    shown = {located.facility for located in choice.kept if located.node_id not in city.warehouses}
     return {
         located.facility: reason.value
         for located, reason in choice.withheld
-        if own(located.node_id) and located.facility not in shown
+        if located.node_id not in city.warehouses and located.facility not in shown
     }
 
 

@@ -70,11 +70,16 @@ class Copy:
 
 @dataclass(frozen=True, slots=True)
 class City:
-    """facilities by code and nodes by id, both in sorted order; copies by facility code. Never changed in place."""
+    """facilities by code and nodes by id, both in sorted order; copies by facility code, of warehouses that are
+    not revoked; warehouses by node id, all of them. Never changed in place."""
 
     facilities: Mapping[str, FacilityState]
     nodes: Mapping[str, Node]
     copies: Mapping[str, tuple[Copy, ...]] = field(default_factory=lambda: MappingProxyType({}))
+    warehouses: frozenset[str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "warehouses", frozenset(n.id for n in self.nodes.values() if n.warehouse))
 
 
 @dataclass(frozen=True, slots=True)

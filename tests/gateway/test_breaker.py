@@ -211,3 +211,14 @@ async def test_a_query_that_is_cancelled_does_not_take_the_probe_with_it() -> No
     await asyncio.sleep(0)
     town.fault = GOOD
     assert await town.ask() == [Outcome.ANSWERED, Outcome.ANSWERED]
+
+
+@pytest.mark.parametrize(("nodes", "alone"), [(1, 1), (2, 1), (5, 3), (6, 3), (42, 21)])
+def test_when_the_whole_city_seems_to_fail_no_more_than_half_of_it_is_left_alone(nodes: int, alone: int) -> None:
+    breakers = Breakers(RULES, lambda: 0.0)
+    for _ in range(RULES.window * 2):
+        for name in map(str, range(nodes)):
+            ticket = breakers.admit(name)
+            if ticket is not None:
+                breakers.settle(name, ticket, True)
+    assert breakers.counts()["open"] == alone

@@ -11,9 +11,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gateway.answer import ALLERGIES, allergy_status
+from gateway.copies import choose_beside
 from gateway.copy_lines import ANSWERS, MISSING, ONLY, SHOWN, heed
 from gateway.coverage import Assessment, Line, as_value, statement_status
-from gateway.locator import Choice, Located, Withheld
+from gateway.identity import PersonDigest, agrees
+from gateway.locator import Choice, Located, Withheld, choose
 from gateway.plan import QueryPlan, plan_query
 from gateway.registry import City, Copy, Node
 from gateway.scatter import NodeResult
@@ -213,3 +215,38 @@ def test_the_feeds_of_the_copies_decide_what_a_warehouse_cannot_hold() -> None:
 
 def test_an_ordinary_city_has_no_copies() -> None:
     assert not city(state("A")).copies and not node("A").warehouse
+
+
+def test_a_copy_that_contradicts_its_own_source_is_withheld_alone() -> None:
+    of = with_warehouse()
+    then, now = (PersonDigest(day, b"y" * 8, b"s" * 8) for day in (b"1" * 8, b"2" * 8))
+    own, old = replace(located("A"), person=now), replace(copy_of("A"), person=then)
+    assert agrees(then, now) is False
+    assert not choose((own, old)).kept, "without the rule both are withheld"
+    choice = choose_beside((own, old), of.warehouses, choose)
+    assert choice.kept == (own,) and choice.withheld == ((old, Withheld.IDENTITY_CONFLICT),)
+    plan = plan_query(ASKED.subquery, {}, choice, of, None)
+    made, lines = told(of, plan, answering(plan, {}))
+    assert (lines["A"].outcome, lines["A"].reason) == (Outcome.ANSWERED, MISSING)
+    assert made.completeness is Completeness.UNCERTAIN
+    # Of another facility it is a conflict like any other.
+    choice = choose_beside((own, replace(old, facility="B")), of.warehouses, choose)
+    assert not choice.kept
+    # And without a warehouse nothing is different.
+    assert choose_beside((own, old), frozenset(), choose) == choose((own, old))
+
+
+@relaxed
+@given(
+    st.lists(st.tuples(st.sampled_from(CODES), st.booleans(), st.sampled_from([None, b"1" * 8, b"2" * 8])), max_size=6)
+)
+def test_every_row_found_is_kept_or_withheld_and_the_source_is_kept_as_if_no_copy_contradicted_it(
+    found: list[tuple[str, bool, bytes | None]],
+) -> None:
+    rows_found = [
+        replace(copy_of(code) if copy else located(code), ref=f"{code}{n}", person=PersonDigest(day, day, day))
+        for n, (code, copy, day) in enumerate(found)
+    ]
+    choice = choose_beside(rows_found, frozenset({WAREHOUSE}), choose)
+    placed = [*choice.kept, *(row for row, _ in choice.withheld)]
+    assert len(placed) == len(rows_found) and set(placed) == set(rows_found)
