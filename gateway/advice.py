@@ -54,6 +54,20 @@ ADVICE: dict[Outcome, Text] = {
     ),
 }
 
+COPIES: dict[str, Text] = {
+    "WAREHOUSE_ONLY": text(
+        "Chỉ có bản sao ở kho dữ liệu thành phố, có thể cũ; hãy hỏi cơ sở nếu cần bản mới nhất.",
+        "Only copies from the city's warehouse, which may be old; ask the facility for the newest.",
+    ),
+    "WAREHOUSE_COPY": text(
+        "Cơ sở không trả lời: đang xem bản sao ở kho dữ liệu thành phố, có thể thiếu phần mới nhất.",
+        "The facility did not answer: copies from the city's warehouse are shown, and the newest may be missing.",
+    ),
+    "WAREHOUSE_MISSING": text(
+        "Cơ sở đã trả lời; kho dữ liệu thành phố thì không, nên có thể thiếu hồ sơ cũ chỉ còn ở kho.",
+        "The facility answered and the city's warehouse did not: old records kept only there may be missing.",
+    ),
+}
 DOUBTFUL = text(
     "Ở đây còn hồ sơ mang số giấy tờ này nhưng có thể là của con người bệnh; hãy xác minh với cơ sở.",
     "Another record here carries this identifier but may be of the patient's child; verify with the facility.",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -11,6 +11,7 @@ import msgspec
 
 from gateway import advice
 from gateway.connection import ConnectionWriter
+from gateway.copies import losing
 from gateway.coverage import Assessment, as_value, facility_value, statement_status
 from gateway.cursor import CursorSeal, Walk
 from gateway.merge import merge
@@ -31,12 +32,14 @@ _JSON = msgspec.json.Encoder()
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """All that is compiled from one `patient` selection of one document."""
+    """All that is compiled from one `patient` selection of one document. comparing: the same for a query that asks a
+    warehouse as well, where every edge needs what recognises copies; compiled when the first such query comes."""
 
     subquery: SubQuery
     query_json: bytes
     coverage: tuple[tuple[str, Shape], ...]
     writers: tuple[ConnectionWriter, ...]
+    comparing: Callable[[], Prepared] | None = None
 
     @property
     def tells_coverage(self) -> bool:
@@ -94,12 +97,13 @@ def _patient(
     ledger: Assessment,
 ) -> None:
     entities = [e for r in results for e in r.entities]
+    copies = [r.request.node.warehouse for r in results for _ in r.entities]
     lists = {w.plan.key: (n, w) for n, w in enumerate(prepared.writers) if w.plan.owner == owner}
     selection = dict(prepared.subquery.patients)[owner]
     for i, selected in enumerate(selection):
         parts.append(f'{"," if i else "{"}"{selected.key}":'.encode())
         if selected.key not in lists:
-            parts.append(_JSON.encode(_own(selected.name, asked, entities, ledger)))
+            parts.append(_JSON.encode(_own(selected.name, asked, entities, copies, ledger)))
             continue
         number, writer = lists[selected.key]
         bound = asked.bindings[number]
@@ -110,18 +114,22 @@ def _patient(
         def facility(code: str) -> Mapping[str, Any]:
             return facility_value(asked.city, code)
 
-        parts.append(writer.write(_turn(asked, number, writer.plan.part, results, entities), asked.raw, facility, seal))
+        turn = _turn(asked, number, writer.plan.part, results, entities, copies)
+        parts.append(writer.write(turn, asked.raw, facility, seal))
     parts.append(b"}" if selection else b"{}")
 
 
-def _turn(asked: Asked, number: int, part: str, results: tuple[NodeResult, ...], entities: list[Any]) -> Turn:
+def _turn(
+    asked: Asked, number: int, part: str, results: tuple[NodeResult, ...], entities: list[Any], copies: list[bool]
+) -> Turn:
     """The page of one list: the next below the last one, or what nodes that failed before now give."""
     walk, size = asked.walks[number], asked.sizes[number]
     if walk is None or not walk.late:
-        page = merge([getattr(e, part) for e in entities], size)
+        connections = [getattr(e, part) for e in entities]
+        page = merge(connections, size, lost=losing(connections, copies) if any(copies) else frozenset())
         return Turn(asked.first if walk is None else partial(_same, walk), page, asked.failed)
     by_node = {r.request.node.id: [getattr(e, part) for e in r.entities] for r in results if r.entities}
-    page, unfilled = fill(walk, by_node, size)
+    page, unfilled = fill(walk, by_node, size, asked.city.warehouses)
     return Turn(partial(_same, walk), page, asked.failed, unfilled)
 
 
@@ -129,12 +137,12 @@ def _same(walk: Walk) -> Walk:
     return walk
 
 
-def _own(name: str, asked: Asked, entities: list[Any], ledger: Assessment) -> Any:
+def _own(name: str, asked: Asked, entities: list[Any], copies: list[bool], ledger: Assessment) -> Any:
     match name:
         case "id":
             return asked.patient_id
         case "allergyStatus":
-            return _reached(asked, allergy_status(entities, ledger)).value
+            return _reached(asked, allergy_status(entities, ledger, copies)).value
         case "medicationStatus":
             recorded = any(e.m0.edges or e.m1.edges for e in entities)
             return _reached(asked, statement_status(ledger, MEDICINES, recorded, False)).value
@@ -149,12 +157,18 @@ def _reached(asked: Asked, status: StatementStatus) -> StatementStatus:
     return status if asked.all_times or status is StatementStatus.RECORDED else StatementStatus.UNKNOWN
 
 
-def allergy_status(entities: list[Any], ledger: Assessment) -> StatementStatus:
-    """From the allergy probe of every node that answered; UNKNOWN when one has more than the probe reads and none is an allergy."""
+def allergy_status(entities: list[Any], ledger: Assessment, copies: Sequence[bool] = ()) -> StatementStatus:
+    """From the allergy probe of every node that answered; UNKNOWN when one has more than the probe reads and none is an allergy.
+
+    copies: which entities are a warehouse's. A copy can tell of an allergy, never that there is none: it may be old.
+    """
     said = [edge.node for e in entities for edge in e.probe.edges if edge.node.verificationStatus not in UNTRUE]
     recorded = any(not s.statedNone for s in said)
     if not recorded and any(e.probe.pageInfo.hasNextPage for e in entities):
         return StatementStatus.UNKNOWN
+    if any(copies):
+        own = [e for e, copy in zip(entities, copies, strict=True) if not copy]
+        said = [edge.node for e in own for edge in e.probe.edges if edge.node.verificationStatus not in UNTRUE]
     return statement_status(ledger, ALLERGIES, recorded, any(s.statedNone and s.code.code in NO_ALLERGY for s in said))
 
 

@@ -140,7 +140,8 @@ def create_app(settings: Settings) -> Starlette:
 
     async def health(_: HttpRequest) -> Response:
         city = await registry.snapshot()
-        return JSONResponse({"status": "ok", "facilities": len(city.facilities), "nodes": len(city.nodes)})
+        counts = {"facilities": len(city.facilities), "nodes": len(city.nodes)}
+        return JSONResponse({"status": "ok", **counts, "circuits": history.breakers.counts()})
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:

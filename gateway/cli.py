@@ -22,6 +22,7 @@ from gateway.settings import CONFIG_VARIABLE, Settings, load_settings
 from gateway.store.engine import Store, open_store
 from gateway.store.migrate import prepare
 from gateway.store.tables import NODE, NODE_POSITION
+from schema.messages import NodeRole
 
 T = TypeVar("T")
 app = typer.Typer(
@@ -100,11 +101,18 @@ def facility_add(code: str, name: str) -> None:
 @nodes.command("invite")
 def nodes_invite(
     facility: Annotated[list[str], typer.Option(help="MA_CSKCB; nhiều lần được. May be given several times.")],
+    role: Annotated[
+        str, typer.Option(help="source, hoặc warehouse cho kho bản sao. Or warehouse for copies.")
+    ] = "source",
 ) -> None:
     """In mã ghi danh dùng một lần. Prints a one-time code, which is shown only now."""
 
+    if role.upper() not in NodeRole.__members__:
+        raise typer.BadParameter("source hoặc warehouse / source or warehouse")
+
     async def work(store: Store, settings: Settings) -> str:
-        return await enrolment.invite(store, facility, datetime.now(UTC), settings.invitation_days)
+        days = settings.invitation_days
+        return await enrolment.invite(store, facility, datetime.now(UTC), days, NodeRole(role.upper()))
 
     typer.echo(_with_store(work))
 
@@ -123,7 +131,7 @@ def nodes_list() -> None:
 
     city, accepted = _with_store(work)
     for node in city.nodes.values():
-        state = "REVOKED" if node.revoked else "ENROLLED"
+        state = ("REVOKED" if node.revoked else "ENROLLED") + (" WAREHOUSE" if node.warehouse else "")
         typer.echo(
             f"{node.id}  {state}  {node.url}  contract {node.contract_version}  position {accepted.get(node.id, 0)}"
         )
@@ -131,6 +139,9 @@ def nodes_list() -> None:
         synced = f.synced_at.isoformat(timespec="seconds") if f.synced_at else "-"
         lagging = "LAGGING" if f.lagging else "-"
         typer.echo(f"  {f.code}  {f.name}  {f.node_id or 'NOT_CONNECTED'}  synced {synced}  {lagging}")
+        for copy in city.copies.get(f.code, ()):
+            synced = copy.synced_at.isoformat(timespec="seconds") if copy.synced_at else "-"
+            typer.echo(f"    copies at {copy.node_id}  synced {synced}  {'LAGGING' if copy.lagging else '-'}")
 
 
 @nodes.command("revoke")

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from gateway import advice
+from gateway.copy_lines import line_with_copy
 from gateway.locator import Withheld
 from gateway.plan import NEW_SINCE_FIRST_PAGE, QueryPlan, cannot_hold
 from gateway.registry import City
@@ -27,7 +28,7 @@ KindLines = tuple[tuple[RecordKind, Outcome, str | None, int], ...]
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One facility's line, before texts."""
+    """One facility's line, before texts. by_copy: a warehouse stands in here, or is missing: UNCERTAIN at best."""
 
     facility: str
     outcome: Outcome
@@ -38,6 +39,7 @@ class Line:
     as_of: str | None = None
     lag_seconds: int | None = None
     doubtful: bool = False
+    by_copy: bool = False
 
     @property
     def sound(self) -> bool:
@@ -81,20 +83,24 @@ def assess(
     rows of earlier pages are still missing, and are not fetched by this one: TRUNCATED(GAP), however well they answer now.
     """
     lines: dict[str, list[Line]] = {}
+    copies: dict[str, list[Line]] = {}
     for skipped in plan.skipped:
         kinds = tuple((k, skipped.outcome, skipped.reason, 0) for k in plan.kinds)
         doubtful = skipped.reason == DOUBTFUL
         line = Line(skipped.facility, skipped.outcome, skipped.reason, kinds, doubtful=doubtful)
-        lines.setdefault(skipped.facility, []).append(line)
+        (copies if skipped.copy else lines).setdefault(skipped.facility, []).append(line)
     by_node = {result.request.node.id: result for result in results}
     for request in plan.requests:
         result = by_node.get(request.node.id) or NodeResult(request, Outcome.UNREACHABLE, "NO_RESULT", 0)
-        for number, target in enumerate(request.targets):
+        for number, target in enumerate(result.request.targets):  # copy_lines.heed may have taken some
             line = _line(plan, result, number, target.facility, city, subquery)
             if request.node.id in gaps and line.outcome in SOUND:
                 line = replace(line, outcome=Outcome.TRUNCATED, reason=GAP, kinds=tuple(map(_truncated, line.kinds)))
-            lines.setdefault(target.facility, []).append(line)
-    located = tuple(_joined(lines[code]) for code in sorted(lines))
+            (copies if request.node.warehouse else lines).setdefault(target.facility, []).append(line)
+    whole = {code: _joined(some) for code, some in lines.items()}
+    for code, some in copies.items():
+        whole[code] = line_with_copy(whole.get(code), _joined(some))
+    located = tuple(whole[code] for code in sorted(whole))
     behind = tuple(
         Line(state.code, Outcome.LOCATOR_BEHIND, "NOT_CONNECTED" if state.node_id is None else "SYNC_BEHIND")
         for state in city.facilities.values()
@@ -102,7 +108,7 @@ def assess(
     )
     silent = any(s.lagging for s in city.facilities.values() if s.node_id is not None)
     completeness = Completeness.COMPLETE
-    if behind or silent or not located or any(line.doubtful for line in located):
+    if behind or silent or not located or any(line.doubtful or line.by_copy for line in located):
         completeness = Completeness.UNCERTAIN
     if any(not line.sound for line in located):
         completeness = Completeness.INCOMPLETE
@@ -126,13 +132,13 @@ def _line(plan: QueryPlan, result: NodeResult, number: int, facility: str, city:
     if result.outcome is not Outcome.ANSWERED:
         failed: KindLines = tuple((k, result.outcome, result.reason, 0) for k in plan.kinds)
         return Line(facility, result.outcome, result.reason, failed, took_ms=result.took_ms)
-    entity = result.entities[number]
+    entity, node = result.entities[number], result.request.node
     counts = _counts(subquery, entity)
     lagging = entity.ledger.lagging
     kinds: KindLines = tuple(
         (
             kind,
-            *_kind_outcome(plan, kind, cannot_hold(city, facility, kind), lagging, counts.get(kind, 0)),
+            *_kind_outcome(plan, kind, cannot_hold(city, facility, kind, node), lagging, counts.get(kind, 0)),
             counts.get(kind, 0),
         )
         for kind in plan.kinds
@@ -238,7 +244,7 @@ def statement_status(
     if recorded:
         return StatementStatus.RECORDED
     outcomes = [(k, o) for line in assessment.located for k, o, _, _ in line.kinds if k in kinds]
-    broken = [line for line in assessment.located if not line.sound or line.doubtful]
+    broken = [line for line in assessment.located if not line.sound or line.doubtful or line.by_copy]
     permitted = all(o is not Outcome.NOT_ASKED for _, o in outcomes)
     asked = all(any(k in kinds for k, *_ in line.kinds) for line in assessment.located)
     if broken or not assessment.located or not asked or not permitted or any(o not in SOUND for _, o in outcomes):
@@ -291,6 +297,8 @@ def _line_value(line: Line, city: City) -> Mapping[str, Any]:
 
 
 def _advice(line: Line) -> advice.Text:
+    if line.by_copy and line.reason in advice.COPIES:
+        return advice.COPIES[line.reason]
     if line.failed_items and line.outcome in SOUND:
         return advice.FAILED_ITEMS
     return advice.DOUBTFUL if line.doubtful and line.sound else advice.ADVICE[line.outcome]

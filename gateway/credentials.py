@@ -16,8 +16,8 @@ from starlette.requests import Request
 
 from gateway.errors import FacilityNotYours, MessageTooLarge, NodeRefused, RateExceeded
 from gateway.store.engine import Store
-from gateway.store.tables import FACILITY, NODE
-from schema.messages import MESSAGE_BYTES_LIMIT, PublicKey
+from gateway.store.tables import FACILITY, NODE, WAREHOUSE_FACILITY
+from schema.messages import MESSAGE_BYTES_LIMIT, NodeRole, PublicKey
 from schema.node_request import LEEWAY_SECONDS, LIFE_SECONDS, NodeRequestError, verify_request
 
 TOKENS_REMEMBERED = 1_000_000
@@ -25,11 +25,12 @@ TOKENS_REMEMBERED = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Authentic:
-    """The node a request is proven to come from: its pk, id and the facilities it serves (code -> pk)."""
+    """The node a request is proven to come from: its pk, id, role and the facilities it speaks for (code -> pk)."""
 
     pk: int
     id: str
     facilities: dict[str, int]
+    role: NodeRole = NodeRole.SOURCE
 
     def require(self, facility: str) -> int:
         """The facility's pk; FacilityNotYours for another's."""
@@ -57,8 +58,12 @@ class Credentials:
             row = (await connection.execute(select(NODE).where(NODE.c.id == node_id))).first()
             if row is None:
                 raise NodeRefused("UNKNOWN_NODE")
-            served = await connection.execute(select(FACILITY.c.code, FACILITY.c.pk).where(FACILITY.c.node == row.pk))
-            facilities = {row.code: row.pk for row in served}
+            role, mine = NodeRole(row.role), FACILITY.c.node == row.pk
+            if role is NodeRole.WAREHOUSE:
+                held = select(WAREHOUSE_FACILITY.c.facility).where(WAREHOUSE_FACILITY.c.node == row.pk)
+                mine = FACILITY.c.pk.in_(held)
+            served = await connection.execute(select(FACILITY.c.code, FACILITY.c.pk).where(mine))
+            facilities = {f.code: f.pk for f in served}
         if row.revoked_at is not None:
             raise NodeRefused("REVOKED")
         key = msgspec.json.decode(row.public_key, type=PublicKey).key()
@@ -74,7 +79,7 @@ class Credentials:
         if seen in self._seen:
             raise NodeRefused("REPLAYED")
         self._seen[seen] = None
-        return Authentic(row.pk, node_id, facilities)
+        return Authentic(row.pk, node_id, facilities, role)
 
 
 class RateLimit:

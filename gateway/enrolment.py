@@ -1,7 +1,7 @@
 """How a node joins: an operator invites with a one-time code, the node answers it with its key. Sync comes after (sync.py).
 
 A new code for a node that is known replaces its key; a facility that moves to another node takes nothing with it, since
-refs are the old node's own.
+refs are the old node's own. A warehouse takes no facility from anybody: it speaks for copies beside the facility's own node.
 """
 
 from __future__ import annotations
@@ -23,11 +23,20 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway.credentials import RateLimit, read_body
-from gateway.errors import EnrolmentRefused, FacilityNotYours, MessageMalformed, UnknownFacility
+from gateway.errors import EnrolmentRefused, FacilityNotYours, MessageMalformed, UnknownFacility, WrongRole
 from gateway.registry import Registry
 from gateway.store.engine import Store
-from gateway.store.tables import FACILITY, FACILITY_HEALTH, INVITATION, LOCATOR, NODE, NODE_POSITION, moment
-from schema.messages import EnrolmentReply, EnrolmentRequest, PublicKey
+from gateway.store.tables import (
+    FACILITY,
+    FACILITY_HEALTH,
+    INVITATION,
+    LOCATOR,
+    NODE,
+    NODE_POSITION,
+    WAREHOUSE_FACILITY,
+    moment,
+)
+from schema.messages import EnrolmentReply, EnrolmentRequest, NodeRole, PublicKey
 
 CODE_BYTES = 16
 REFUSAL_SECONDS = 0.25  # every refusal takes this long, whatever was wrong
@@ -38,8 +47,10 @@ def _hash(code: str) -> bytes:
     return hashlib.sha256(code.replace("-", "").strip().upper().encode()).digest()
 
 
-async def invite(store: Store, facilities: Sequence[str], now: datetime, days: int) -> str:
-    """A one-time code for these facilities, good for `days`; only its hash is kept. Raises UnknownFacility."""
+async def invite(
+    store: Store, facilities: Sequence[str], now: datetime, days: int, role: NodeRole = NodeRole.SOURCE
+) -> str:
+    """A one-time code for a node of this role and these facilities, good for `days`; only its hash is kept. Raises UnknownFacility."""
     code = base64.b32encode(secrets.token_bytes(CODE_BYTES)).decode().rstrip("=")
     async with store.writing() as connection:
         known = set((await connection.execute(select(FACILITY.c.code))).scalars())
@@ -50,6 +61,7 @@ async def invite(store: Store, facilities: Sequence[str], now: datetime, days: i
             "code_sha256": _hash(code),
             "facilities": json.dumps(sorted(set(facilities))),
             "expires_at": moment(now + timedelta(days=days)),
+            "role": role.value,
         }
         await connection.execute(insert(INVITATION).values(values))
     return "-".join(code[i : i + 5] for i in range(0, len(code), 5))
@@ -67,7 +79,8 @@ def usable_url(url: str) -> bool:
 
 
 async def enrol(store: Store, request: EnrolmentRequest, gateway_key: PublicKey, now: datetime) -> EnrolmentReply:
-    """Takes the node in and uses the code up. Raises EnrolmentRefused, FacilityNotYours or MessageMalformed; then nothing changed."""
+    """Takes the node in and uses the code up. Raises EnrolmentRefused, WrongRole, FacilityNotYours or
+    MessageMalformed; then nothing changed."""
     try:
         request.public_key.key()
     except ValueError:
@@ -79,13 +92,18 @@ async def enrol(store: Store, request: EnrolmentRequest, gateway_key: PublicKey,
         invitation = (await connection.execute(select(INVITATION).where(where))).first()
         if invitation is None or invitation.used_at is not None or invitation.expires_at <= moment(now):
             raise EnrolmentRefused
+        if invitation.role != request.role.value:
+            raise WrongRole
         facilities = sorted(request.feeds)
         if not set(facilities) <= set(json.loads(invitation.facilities)):
             raise FacilityNotYours
         await connection.execute(update(INVITATION).where(where).values(used_at=moment(now)))
         pk, node_id = await _take_in(connection, request, facilities, now)
-        await _hand_over(connection, pk, request, now)
-    return EnrolmentReply(node_id, facilities, [gateway_key], now.timestamp())
+        await connection.execute(delete(NODE_POSITION).where(NODE_POSITION.c.node == pk))  # it sends everything anew
+        await connection.execute(insert(NODE_POSITION).values(node=pk, accepted=0))
+        give = _let_speak if request.role is NodeRole.WAREHOUSE else _hand_over
+        await give(connection, pk, request, now)
+    return EnrolmentReply(node_id, facilities, [gateway_key], now.timestamp(), request.role)
 
 
 async def _take_in(
@@ -99,12 +117,15 @@ async def _take_in(
         "sdl_sha256": request.sdl_sha256,
         "enrolled_at": moment(now),
         "revoked_at": None,
+        "role": request.role.value,
     }
     known: Any = None
     if request.node_id is not None:
         known = (await connection.execute(select(NODE).where(NODE.c.id == request.node_id))).first()
-    if known is not None:
-        served = set((await connection.execute(select(FACILITY.c.code).where(FACILITY.c.node == known.pk))).scalars())
+    if known is not None and known.role == request.role.value:
+        copies = select(WAREHOUSE_FACILITY.c.facility).where(WAREHOUSE_FACILITY.c.node == known.pk)
+        mine = select(FACILITY.c.code).where((FACILITY.c.node == known.pk) | FACILITY.c.pk.in_(copies))
+        served = set((await connection.execute(mine)).scalars())
         if served and served <= set(facilities):
             await connection.execute(update(NODE).where(NODE.c.pk == known.pk).values(values))
             return known.pk, known.id
@@ -114,9 +135,7 @@ async def _take_in(
 
 
 async def _hand_over(connection: AsyncConnection, pk: int, request: EnrolmentRequest, now: datetime) -> None:
-    """Gives the facilities to the node; it sends everything anew, whatever position it had."""
-    await connection.execute(delete(NODE_POSITION).where(NODE_POSITION.c.node == pk))
-    await connection.execute(insert(NODE_POSITION).values(node=pk, accepted=0))
+    """Gives the facilities to the node."""
     for code, feeds in sorted(request.feeds.items()):
         row = (await connection.execute(select(FACILITY).where(FACILITY.c.code == code))).one()
         if row.node not in (None, pk):
@@ -128,6 +147,25 @@ async def _hand_over(connection: AsyncConnection, pk: int, request: EnrolmentReq
             left = (await connection.execute(select(FACILITY.c.pk).where(FACILITY.c.node == row.node))).first()
             if left is None:
                 await connection.execute(update(NODE).where(NODE.c.pk == row.node).values(revoked_at=moment(now)))
+
+
+async def _let_speak(connection: AsyncConnection, pk: int, request: EnrolmentRequest, _now: datetime) -> None:
+    """Lets a warehouse speak for copies of these facilities' records; whose they are stays as it is."""
+    await connection.execute(delete(WAREHOUSE_FACILITY).where(WAREHOUSE_FACILITY.c.node == pk))
+    codes = sorted(request.feeds)
+    known = await connection.execute(select(FACILITY.c.code, FACILITY.c.pk).where(FACILITY.c.code.in_(codes)))
+    pks = {row.code: row.pk for row in known}
+    rows = [
+        {
+            "node": pk,
+            "facility": pks[code],
+            "declared": json.dumps(sorted({feed.value for feed in request.feeds[code]})),
+            "lagging": False,
+            "feeds": "[]",
+        }
+        for code in codes
+    ]
+    await connection.execute(insert(WAREHOUSE_FACILITY), rows)
 
 
 async def revoke(store: Store, node_id: str, now: datetime) -> bool:

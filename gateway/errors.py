@@ -3,6 +3,7 @@
 GatewayError
 ├── ClientError              may be shown to whoever asked: code, Vietnamese and English
 │   ├── EnrolmentRefused     ENROLMENT_REFUSED        the one-time code is wrong, used or expired
+│   ├── WrongRole            ENROLMENT_ROLE           the code is for a node of another role
 │   ├── NodeRefused          NODE_REFUSED             a node's request is not proven to be that node's
 │   ├── MessageMalformed     MESSAGE_MALFORMED        not a message of this contract
 │   ├── MessageTooLarge      MESSAGE_TOO_LARGE        more bytes or patients than one message may carry
@@ -51,6 +52,19 @@ class EnrolmentRefused(ClientError):
         super().__init__(
             "Mã ghi danh không dùng được; xin mã mới: city-gateway nodes invite",
             "the enrolment code cannot be used; ask for a new one: city-gateway nodes invite",
+        )
+
+
+class WrongRole(ClientError):
+    """A hospital's code at a warehouse would hand it the hospital's place; the other way round the hospital would have none."""
+
+    code = "ENROLMENT_ROLE"
+    status = 403
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Mã ghi danh dành cho vai trò khác; so role trong cấu hình nút với city-gateway nodes invite --role",
+            "the code is for another role; compare role in the node's settings with city-gateway nodes invite --role",
         )
 
 

@@ -3,7 +3,8 @@ ordinary Strawberry."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -20,7 +21,7 @@ from gateway.connection import ConnectionWriter
 from gateway.errors import ClientError
 from gateway.history import History, Question, Told
 from gateway.shape import shape
-from gateway.subquery import compile_subquery
+from gateway.subquery import SubQuery, compile_subquery
 from schema.access import AccessInput, Basis, Grant, GrantInput, PatientBy, Purpose
 from schema.clinical import RECORD_TYPES
 from schema.connections import connection_fields
@@ -213,9 +214,16 @@ def prepare(context: GatewayContext, info: GraphQLResolveInfo[Any], raw: dict[st
                 )
         subquery = compile_subquery(scope, info.operation, nodes)
         coverage = tuple((s.key, shape(scope, s)) for s in subquery.answer if s.name == "coverage")
-        query_json = b'{"query":' + msgspec.json.encode(subquery.text) + b',"variables":'
         writers = tuple(ConnectionWriter(scope, c) for c in subquery.connections)
-        known = document.plans[key] = Prepared(subquery, query_json, coverage, writers)
+        operation = info.operation
+        made = Prepared(subquery, query_json(subquery), coverage, writers)
+
+        @cache
+        def comparing() -> Prepared:
+            other = compile_subquery(scope, operation, nodes, compare=True)
+            return replace(made, subquery=other, query_json=query_json(other))
+
+        known = document.plans[key] = replace(made, comparing=comparing)
     if not known.tells_coverage and not context.caller.reads_extensions:
         raise refused(
             "COVERAGE_NOT_SELECTED",
@@ -223,6 +231,11 @@ def prepare(context: GatewayContext, info: GraphQLResolveInfo[Any], raw: dict[st
             "select coverage { completeness }: an answer may be incomplete",
         )
     return known
+
+
+def query_json(subquery: SubQuery) -> bytes:
+    """What a node is sent, up to the variables."""
+    return b'{"query":' + msgspec.json.encode(subquery.text) + b',"variables":'
 
 
 def _by_variable(value: ValueNode | None, operation: OperationDefinitionNode) -> bool:

@@ -18,7 +18,11 @@ from gateway.access.callers import Caller
 from gateway.access.decide import Permit, Refusal, decide
 from gateway.access.grants import GrantStore
 from gateway.answer import Asked, Prepared, write_answer
-from gateway.calls import Inquiry, calls_of, posts_of
+from gateway.breaker import Breakers, Rules
+from gateway.bulkhead import Bulkheads
+from gateway.calls import Call, Inquiry, calls_of, posts_of
+from gateway.copies import choose_beside
+from gateway.copy_lines import heed
 from gateway.coverage import Assessment, assess
 from gateway.cursor import LIFE_SECONDS, BadCursor, CursorSeal, Walk, binding_of
 from gateway.errors import ClientError
@@ -26,7 +30,7 @@ from gateway.identity import CityKey
 from gateway.locator import Locator, choose
 from gateway.plan import page_sizes, plan_query
 from gateway.registry import Registry
-from gateway.scatter import NodeResult, ask_parts, failed_nodes, gathered, send_post
+from gateway.scatter import NodeResult, Post, ask_parts, failed_nodes, gathered, send_post
 from gateway.settings import Settings
 from gateway.transport import Transport
 from gateway.walk import gap_nodes, mark
@@ -85,10 +89,15 @@ class History:
     clock: Callable[[], float] = time.time
     kid: str = field(init=False)
     seal: CursorSeal = field(init=False)
+    breakers: Breakers = field(init=False)
+    bulkheads: Bulkheads = field(init=False)
 
     def __post_init__(self) -> None:
         self.kid = key_id(self.signing_key.public_key())
         self.seal = CursorSeal.of(self.city_key.secret_for("page cursors"))
+        s = self.settings
+        self.breakers = Breakers(breaker_rules(s))
+        self.bulkheads = Bulkheads(s.max_connections_per_node, s.max_waiting_per_node, s.retry_share)
 
     async def answer(self, question: Question) -> Told:
         """One patient's answer; raises ClientError."""
@@ -124,17 +133,27 @@ class History:
         bindings = tuple(bound + c.binding(raw) for c in lists)
         walks = tuple(self._walk(c.after(raw), binding) for c, binding in zip(lists, bindings, strict=True))
         city = await self.registry.snapshot()
-        choice = choose(await self.locator.find(token))
+        found = await self.locator.find(token)
+        choice = choose_beside(found, city.warehouses, choose) if city.warehouses else choose(found)
         allowed = permit.allowed.kinds
         permitted = None if allowed is None else frozenset(RecordKind(k) for k in allowed)
         plan = plan_query(prepared.subquery, raw, choice, city, permitted, walks)
+        if plan.copies and prepared.comparing is not None:
+            prepared = prepared.comparing()
         return Inquiry(prepared, raw, token, permit, sizes, bindings, walks, city, choice, plan)
 
     async def _ask(self, inquiries: Sequence[Inquiry]) -> list[tuple[NodeResult, ...]]:
         """The results of each inquiry, in its plan's order."""
         deadline = time.monotonic() + self.settings.request_deadline_seconds
         seconds, cap = self.settings.node_deadline_seconds, self.settings.max_response_bytes
-        send = partial(send_post, self.transport, deadline=deadline, node_seconds=seconds, cap=cap)
+        send = partial(
+            send_post,
+            self.transport,
+            deadline=deadline,
+            node_seconds=seconds,
+            cap=cap,
+            bulkheads=self.bulkheads,
+        )
         calls = calls_of(inquiries)
         posts = posts_of(calls, self.signing_key, self.kid, self.clock())
         parts = [tuple(request for _, request in call.parts) for call in calls]
@@ -142,9 +161,10 @@ class History:
             ask_parts(
                 call.request,
                 whom,
-                partial(send, post=post),
+                partial(send, post=post, again=partial(self._again, call)),
                 call.inquiry.prepared.subquery,
                 call.pages,
+                self.breakers,
             )
             for call, whom, post in zip(calls, parts, posts, strict=True)
         ]
@@ -153,8 +173,13 @@ class History:
             done.update({id(result.request): result for result in results})
         return [tuple(done[id(r)] for r in inquiry.plan.requests) for inquiry in inquiries]
 
+    def _again(self, call: Call) -> Post:
+        """The same call under a new delegation."""
+        return posts_of([call], self.signing_key, self.kid, self.clock())[0]
+
     def _tell(self, question: Question, inquiry: Inquiry, results: tuple[NodeResult, ...]) -> Told:
         now = self.clock()
+        results = heed(results)
         plan, walks, subquery = inquiry.plan, inquiry.walks, inquiry.prepared.subquery
         gaps = frozenset(n for walk in walks for n in gap_nodes(walk, [r.node.id for r in plan.requests]))
         fresh = self.settings.locator_fresh_seconds
@@ -204,6 +229,18 @@ class History:
             return self.seal.open(cursor, binding, self.clock())
         except BadCursor:
             raise AskRefused("BAD_CURSOR", "Con trỏ trang không dùng được", "the page cursor cannot be used") from None
+
+
+def breaker_rules(settings: Settings) -> Rules:
+    """The breakers' rules. A node that always takes its whole deadline is slow, however short that is."""
+    return Rules(
+        settings.breaker_failures,
+        settings.breaker_window,
+        settings.breaker_share,
+        min(settings.breaker_slow_seconds, settings.node_deadline_seconds * 0.9),
+        settings.breaker_pause_seconds,
+        max(settings.breaker_pause_seconds, settings.breaker_pause_limit_seconds),
+    )
 
 
 def notices(permit: Permit) -> list[advice.Text]:

@@ -11,6 +11,7 @@ from typing import Any
 from gateway.cursor import Place
 
 _NUMBER = attrgetter("key")
+NOWHERE: Place = ("", "", "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,21 +44,23 @@ def key_of(edge: Any) -> Place:
     return edge.sortKey, edge.facility, edge.id
 
 
-def merge(connections: Iterable[Any], size: int, late: bool = False) -> Page:
+def merge(connections: Iterable[Any], size: int, late: bool = False, lost: frozenset[int] = frozenset()) -> Page:
     """The page of one connection from the nodes' decoded connections.
 
     Total order: (sort time, facility, id), greatest first, compared by code point. `size` counts source edges, so a page
     may show fewer rows than `size` when copies collapse, or when a node cut its list short: rows below such a cut wait for
-    the next page, or the cursor would pass over what that node still has.
+    the next page, or the cursor would pass over what that node still has. lost: rows of a warehouse, by their place in the
+    edges laid end to end, that are counted and not shown (gateway/copies.py).
     """
     edges: list[Any] = []
     more = False
+    ends: list[Place] = []  # below these a node may have rows that nobody has seen yet
     cuts: list[Place] = []
     for connection in connections:
         if connection.pageInfo.hasNextPage:
             more = True
-            if 0 < len(connection.edges) < size:
-                cuts.append(key_of(connection.edges[-1]))
+            if 0 < len(connection.edges) < size or (lost and connection.edges):
+                (cuts if len(connection.edges) < size else ends).append(key_of(connection.edges[-1]))
         edges += connection.edges
     # The number keeps equal keys from comparing edges; a key function would cost more than the sort itself.
     keyed = [(e.sortKey, e.facility, e.id, n) for n, e in enumerate(edges)]
@@ -66,8 +69,13 @@ def merge(connections: Iterable[Any], size: int, late: bool = False) -> Page:
     if cuts:
         cut = max(cuts)
         page = [keys for keys in page if keys[:3] >= cut]
-    rows = [edges[n] for *_, n in page]
-    whole = Page(rows, more or len(keyed) > size, page[-1][:3] if page else None, late=late)
+    if lost:
+        # A lost row right below the page goes with it: on the next one nobody would know its original.
+        floor = max((*cuts, *ends), default=NOWHERE)
+        while len(page) < len(keyed) and keyed[len(page)][3] in lost and keyed[len(page)][:3] >= floor:
+            page.append(keyed[len(page)])
+    rows = [edges[n] for *_, n in page if n not in lost] if lost else [edges[n] for *_, n in page]
+    whole = Page(rows, more or len(keyed) > max(size, len(page)), page[-1][:3] if page else None, late=late)
     return collapse(whole) if any(map(_NUMBER, whole.edges)) else whole
 
 

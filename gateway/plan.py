@@ -12,7 +12,7 @@ from typing import Any
 from gateway.cursor import Place, Walk
 from gateway.errors import ClientError
 from gateway.locator import Choice
-from gateway.registry import City, Node
+from gateway.registry import City, Copy, FacilityState, Node
 from gateway.subquery import ConnectionPlan, SubQuery
 from gateway.walk import has_part, is_new
 from schema.coverage import Outcome, held_kinds
@@ -50,12 +50,14 @@ class NodeRequest:
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """A located facility that is not asked. node: its id where that is why (a node that is away leaves a gap in a walk)."""
+    """A located facility that is not asked. node: its id where that is why (a node that is away leaves a gap in a walk);
+    copy: it was a warehouse that would have been."""
 
     facility: str
     outcome: Outcome
     reason: str
     node: str = ""
+    copy: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,11 @@ class QueryPlan:
     skipped: tuple[Skipped, ...]
     kinds: tuple[RecordKind, ...]
     not_permitted: frozenset[RecordKind]
+
+    @property
+    def copies(self) -> bool:
+        """Whether a warehouse is asked."""
+        return any(request.node.warehouse for request in self.requests)
 
     def as_json(self) -> dict[str, Any]:
         """The plan for a test or an operator; refs are left out. A facility may be skipped for several reasons."""
@@ -92,20 +99,28 @@ def plan_query(
     kinds = kinds_of(subquery.connections, variables) | probe_kinds(subquery.probes)
     not_permitted = frozenset() if permitted is None else frozenset(kinds - permitted)
     wanted = wanted_facilities(subquery.connections, variables, city)
-    skipped = [Skipped(located.facility, Outcome.WITHHELD, reason.value) for located, reason in choice.withheld]
+    skipped = [
+        Skipped(located.facility, Outcome.WITHHELD, reason.value, copy=located.node_id in city.warehouses)
+        for located, reason in choice.withheld
+    ]
+    closed = _closed(choice, city) if city.warehouses else {}
     by_node: dict[str, list[Target]] = {}
     walking = any(walk is not None for walk in walks)
     for located in choice.kept:
-        if walking and is_new(walks, located.facility, located.ref):
+        node = city.nodes.get(located.node_id)
+        copy = located.node_id in city.warehouses
+        if copy and located.facility in closed:
+            skipped.append(Skipped(located.facility, Outcome.WITHHELD, closed[located.facility]))
+        elif walking and is_new(walks, located.facility, located.ref):
             skipped.append(Skipped(located.facility, Outcome.NOT_ASKED, NEW_SINCE_FIRST_PAGE))
         elif walking and not has_part(walks, located.node_id):
             skipped.append(Skipped(located.facility, Outcome.NOT_ASKED, ANSWERED_BEFORE))
         elif wanted is not None and located.facility not in wanted:
             skipped.append(Skipped(located.facility, Outcome.NOT_ASKED, "FILTERED"))
-        elif located.node_id not in city.nodes:
+        elif node is None:
             skipped.append(Skipped(located.facility, Outcome.UNREACHABLE, "NODE_NOT_CONNECTED", located.node_id))
-        elif city.nodes[located.node_id].revoked:
-            skipped.append(Skipped(located.facility, Outcome.UNREACHABLE, "NODE_REVOKED", located.node_id))
+        elif node.revoked:
+            skipped.append(Skipped(located.facility, Outcome.UNREACHABLE, "NODE_REVOKED", located.node_id, copy))
         else:
             by_node.setdefault(located.node_id, []).append(Target(located.facility, located.ref))
     requests = tuple(
@@ -113,6 +128,16 @@ def plan_query(
         for node, targets in sorted(by_node.items())
     )
     return QueryPlan(requests, tuple(sorted(set(skipped), key=_order)), tuple(sorted(kinds, key=_value)), not_permitted)
+
+
+def _closed(choice: Choice, city: City) -> dict[str, str]:
+    """Facilities whose own rows are all withheld, with the reason: a copy of them may be older than the doubt."""
+    shown = {located.facility for located in choice.kept if located.node_id not in city.warehouses}
+    return {
+        located.facility: reason.value
+        for located, reason in choice.withheld
+        if located.node_id not in city.warehouses and located.facility not in shown
+    }
 
 
 def kinds_of(connections: Iterable[ConnectionPlan], variables: Variables) -> frozenset[RecordKind]:
@@ -175,9 +200,11 @@ def request_variables(
     return out
 
 
-def cannot_hold(city: City, facility: str, kind: RecordKind) -> bool:
-    """Whether this facility's feeds cannot carry the kind at all (NOT_HELD)."""
-    state = city.facilities.get(facility)
+def cannot_hold(city: City, facility: str, kind: RecordKind, node: Node | None = None) -> bool:
+    """Whether this facility's feeds cannot carry the kind (NOT_HELD); at a warehouse, the feeds of its copies."""
+    state: FacilityState | Copy | None = city.facilities.get(facility)
+    if node is not None and node.warehouse:
+        state = next((c for c in city.copies.get(facility, ()) if c.node_id == node.id), None)
     return state is not None and bool(state.feeds) and kind not in held_kinds(state.feeds)
 
 
@@ -185,5 +212,5 @@ def _value(kind: RecordKind) -> str:
     return kind.value
 
 
-def _order(skipped: Skipped) -> tuple[str, str]:
-    return skipped.facility, skipped.reason
+def _order(skipped: Skipped) -> tuple[str, str, str, bool]:
+    return skipped.facility, skipped.reason, skipped.node, skipped.copy

@@ -10,7 +10,7 @@ import asyncio
 import json
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from types import MappingProxyType
 from typing import Any
@@ -18,8 +18,9 @@ from typing import Any
 from sqlalchemy import insert, select, update
 
 from gateway.store.engine import Store
-from gateway.store.tables import FACILITY, FACILITY_HEALTH, NODE, from_moment, moment
+from gateway.store.tables import FACILITY, FACILITY_HEALTH, NODE, WAREHOUSE_FACILITY, from_moment, moment
 from schema.elements import Feed
+from schema.messages import NodeRole
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,14 +49,37 @@ class Node:
     public_key: str
     contract_version: str
     revoked: bool = False
+    role: NodeRole = NodeRole.SOURCE
+
+    @property
+    def warehouse(self) -> bool:
+        """Whether it holds copies of other nodes' facilities."""
+        return self.role is NodeRole.WAREHOUSE
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """What a warehouse that is not revoked holds of one facility. Fields as in FacilityState."""
+
+    node_id: str
+    feeds: frozenset[Feed] = frozenset()
+    synced_at: datetime | None = None
+    lagging: bool = False
+    as_of: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class City:
-    """facilities by code and nodes by id, both in sorted order. Never changed in place."""
+    """facilities by code and nodes by id, both in sorted order; copies by facility code, of warehouses that are
+    not revoked; warehouses by node id, all of them. Never changed in place."""
 
     facilities: Mapping[str, FacilityState]
     nodes: Mapping[str, Node]
+    copies: Mapping[str, tuple[Copy, ...]] = field(default_factory=lambda: MappingProxyType({}))
+    warehouses: frozenset[str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "warehouses", frozenset(n.id for n in self.nodes.values() if n.warehouse))
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,17 +141,31 @@ async def read_city(store: Store) -> City:
         nodes = (await connection.execute(select(NODE))).all()
         health = {row.facility: row for row in await connection.execute(select(FACILITY_HEALTH))}
         rows = (await connection.execute(select(FACILITY).order_by(FACILITY.c.code))).all()
+        copied = (await connection.execute(select(WAREHOUSE_FACILITY).order_by(WAREHOUSE_FACILITY.c.node))).all()
     ids = {node.pk: node.id for node in nodes}
     facilities = {row.code: _facility(row, ids.get(row.node), health.get(row.pk)) for row in rows}
+    codes = {row.pk: row.code for row in rows}
     served = {node.id: tuple(f.code for f in facilities.values() if f.node_id == node.id) for node in nodes}
-    return City(
-        MappingProxyType(facilities),
-        MappingProxyType({n.id: _node(n, served[n.id]) for n in sorted(nodes, key=lambda n: str(n.id))}),
-    )
+    copies: dict[str, tuple[Copy, ...]] = {}
+    for row in copied:
+        code, node_id = codes[row.facility], ids[row.node]
+        served[node_id] = tuple(sorted({*served[node_id], code}))
+        copies[code] = (*copies.get(code, ()), _copy(row, node_id))
+    known = MappingProxyType({n.id: _node(n, served[n.id]) for n in sorted(nodes, key=lambda n: str(n.id))})
+    live = {code: tuple(c for c in some if not known[c.node_id].revoked) for code, some in sorted(copies.items())}
+    return City(MappingProxyType(facilities), known, MappingProxyType({c: some for c, some in live.items() if some}))
 
 
 def _node(row: Any, facilities: tuple[str, ...]) -> Node:
-    return Node(row.id, row.url, facilities, row.public_key, row.contract_version, row.revoked_at is not None)
+    revoked, role = row.revoked_at is not None, NodeRole(row.role)
+    return Node(row.id, row.url, facilities, row.public_key, row.contract_version, revoked, role)
+
+
+def _copy(row: Any, node_id: str) -> Copy:
+    reported = {Feed(state["feed"]) for state in json.loads(row.feeds)}
+    feeds = frozenset({*(Feed(name) for name in json.loads(row.declared)), *reported})
+    synced_at = from_moment(row.synced_at) if row.synced_at else None
+    return Copy(node_id, feeds, synced_at, row.lagging, from_moment(row.as_of) if row.as_of else None)
 
 
 def _facility(row: Any, node_id: str | None, health: Any) -> FacilityState:

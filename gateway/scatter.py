@@ -11,11 +11,14 @@ import math
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from operator import attrgetter, gt
 from typing import Any, NamedTuple
 
 import msgspec
 
+from gateway.breaker import Breakers
+from gateway.bulkhead import Bulkheads
 from gateway.plan import NodeRequest, QueryPlan, Target
 from gateway.subquery import PROBE_PARTS, SubQuery
 from gateway.transport import Fault, Transport, TransportError
@@ -45,6 +48,8 @@ Pages = tuple[Slice, ...] | Mapping[str, tuple[Slice, ...]]
 OPENING_BRACE = ord("{")
 ABOVE_ALL = ("~", "~", "~")
 GRACE_SECONDS = 0.1  # a call's own deadline comes first
+RETRY_SECONDS = 0.25  # with less left a second call would only keep a slow node busy
+BUSY = 503
 Send = Callable[[NodeRequest], Awaitable[bytes]]
 Results = tuple[NodeResult, ...]
 OUTCOMES = {
@@ -56,13 +61,18 @@ OUTCOMES = {
 
 
 async def scatter(
-    plan: QueryPlan, send: Send, subquery: SubQuery, pages: Pages, deadline: float = math.inf
+    plan: QueryPlan,
+    send: Send,
+    subquery: SubQuery,
+    pages: Pages,
+    deadline: float = math.inf,
+    breakers: Breakers | None = None,
 ) -> tuple[NodeResult, ...]:
     """Ask all planned nodes about one patient; results in the plan's order. pages: what of each list is asked, of all nodes
     alike or by node id. `send` keeps the deadline of each call; see gathered for `deadline`.
     """
     by_node = (lambda _: pages) if isinstance(pages, tuple) else pages.__getitem__
-    asked = [ask_parts(r, (r,), send, subquery, by_node(r.node.id)) for r in plan.requests]
+    asked = [ask_parts(r, (r,), send, subquery, by_node(r.node.id), breakers) for r in plan.requests]
     return tuple(r for results in await gathered(asked, [(r,) for r in plan.requests], deadline) for r in results)
 
 
@@ -95,18 +105,44 @@ def failed_nodes(plan: QueryPlan, results: tuple[NodeResult, ...]) -> frozenset[
     return frozenset({r.request.node.id for r in results if r.outcome is not Outcome.ANSWERED} | away)
 
 
-async def ask_node(request: NodeRequest, send: Send, subquery: SubQuery, pages: tuple[Slice, ...]) -> NodeResult:
+async def ask_node(
+    request: NodeRequest, send: Send, subquery: SubQuery, pages: tuple[Slice, ...], breakers: Breakers | None = None
+) -> NodeResult:
     """One node's result about one patient."""
-    (result,) = await ask_parts(request, (request,), send, subquery, pages)
+    (result,) = await ask_parts(request, (request,), send, subquery, pages, breakers)
     return result
 
 
 async def ask_parts(
+    call: NodeRequest,
+    parts: Sequence[NodeRequest],
+    send: Send,
+    subquery: SubQuery,
+    pages: tuple[Slice, ...],
+    breakers: Breakers | None = None,
+) -> Results:
+    """One call to a node about one patient or several, a result for each (parts: whose targets are among the call's);
+    CIRCUIT_OPEN at once where its breaker is open. Anything unforeseen is INVALID_RESPONSE, never an exception.
+    """
+    if breakers is None:
+        return await _ask(call, parts, send, subquery, pages)
+    ticket = breakers.admit(call.node.id)
+    if ticket is None:
+        return tuple(NodeResult(part, Outcome.CIRCUIT_OPEN, None, 0) for part in parts)
+    failed: bool | None = None  # a call that was cancelled says nothing
+    try:
+        results = await _ask(call, parts, send, subquery, pages)
+        judged = {breakers.rules.failed(r.outcome, r.reason, r.took_ms) for r in results}
+        failed = True in judged or (None if judged == {None} else False)
+        return results
+    finally:
+        breakers.settle(call.node.id, ticket, failed)
+
+
+async def _ask(
     call: NodeRequest, parts: Sequence[NodeRequest], send: Send, subquery: SubQuery, pages: tuple[Slice, ...]
 ) -> Results:
-    """One call to a node about one patient or several, a result for each (parts: whose targets are among the call's).
-    Anything unforeseen is INVALID_RESPONSE, never an exception; one patient's bad rows do not spoil another's.
-    """
+    """One patient's bad rows do not spoil another's."""
     start = time.perf_counter()
 
     def result(part: NodeRequest, outcome: Outcome, reason: str | None, entities: tuple[Any, ...] = ()) -> NodeResult:
@@ -233,11 +269,44 @@ class Post(NamedTuple):
 
 
 async def send_post(
-    transport: Transport, request: NodeRequest, post: Post, deadline: float, node_seconds: float, cap: int
+    transport: Transport,
+    request: NodeRequest,
+    post: Post,
+    deadline: float,
+    node_seconds: float,
+    cap: int,
+    bulkheads: Bulkheads | None = None,
+    again: Callable[[], Post] | None = None,
 ) -> bytes:
     """Calls one node. Its own deadline is the tighter of node_seconds and what is left until `deadline` (a time.monotonic()
-    moment); cap: the largest answer, in bytes. Raises TransportError."""
-    seconds = min(node_seconds, deadline - time.monotonic())
+    moment); cap: the largest answer, in bytes. Raises TransportError.
+
+    A connection that broke before any answer, or a 503, is tried once more with what `again` gives, while the budget has
+    a retry and the deadline RETRY_SECONDS. A node remembers each delegation: the same one would be refused.
+    """
+    now = time.monotonic()
+    until = min(now + node_seconds, deadline)
+    if bulkheads is None or until <= now:
+        return await _call(transport, request, post, until - now, cap)
+    room = bulkheads.of(request.node.id)
+    if not room.take():
+        await room.wait(until - now)
+        now = time.monotonic()
+    try:
+        bulkheads.retries.earn()
+        try:
+            return await _call(transport, request, post, until - now, cap)
+        except TransportError as error:
+            again_worth = error.early or error.status == BUSY
+            left = until - time.monotonic()
+            if again is None or not again_worth or left < RETRY_SECONDS or not bulkheads.retries.spend():
+                raise
+        return await _call(transport, request, again(), left, cap)
+    finally:
+        room.leave()
+
+
+async def _call(transport: Transport, request: NodeRequest, post: Post, seconds: float, cap: int) -> bytes:
     if seconds <= 0:
         raise TransportError(Fault.TIMED_OUT)
     headers = {
@@ -248,10 +317,20 @@ async def send_post(
     return await transport.post(f"{request.node.url}/graphql", post.body, headers, seconds, cap)
 
 
-def sender(transport: Transport, posts: Mapping[str, Post], deadline: float, node_seconds: float, cap: int) -> Send:
+def sender(
+    transport: Transport,
+    posts: Mapping[str, Post],
+    deadline: float,
+    node_seconds: float,
+    cap: int,
+    bulkheads: Bulkheads | None = None,
+    again: Callable[[NodeRequest], Post] | None = None,
+) -> Send:
     """send_post for nodes that are called once each (posts: by node id)."""
 
     async def send(request: NodeRequest) -> bytes:
-        return await send_post(transport, request, posts[request.node.id], deadline, node_seconds, cap)
+        anew = partial(again, request) if again else None
+        post = posts[request.node.id]
+        return await send_post(transport, request, post, deadline, node_seconds, cap, bulkheads, anew)
 
     return send

@@ -67,6 +67,14 @@ class Settings(BaseSettings):
     transport: Literal["pyreqwest", "httpx"] = "pyreqwest"
     max_response_bytes: Count = 8_388_608
     max_connections_per_node: Count = 32
+    max_waiting_per_node: Annotated[int, Field(ge=0)] = 64
+    retry_share: Annotated[float, Field(ge=0, le=1)] = 0.1
+    breaker_failures: Count = 5
+    breaker_window: Count = 20
+    breaker_share: Annotated[float, Field(gt=0, le=1)] = 0.5
+    breaker_slow_seconds: Positive = 1.5
+    breaker_pause_seconds: Positive = 1.0
+    breaker_pause_limit_seconds: Positive = 30.0
     invitation_days: Count = 7
     sync_requests_per_minute: Count = 600
     sync_patients_per_minute: Annotated[int, Field(ge=BATCH_LIMIT)] = 120_000

@@ -116,8 +116,10 @@ class _Subject(msgspec.Struct):
     subject: str
 
 
-def compile_subquery(scope: Scope, operation: OperationDefinitionNode, nodes: tuple[FieldNode, ...]) -> SubQuery:
-    """Compile the selection of one `patient` response key."""
+def compile_subquery(
+    scope: Scope, operation: OperationDefinitionNode, nodes: tuple[FieldNode, ...], compare: bool = False
+) -> SubQuery:
+    """Compile the selection of one `patient` response key. compare: ask every edge for what recognises copies (copies.py)."""
     answer = scope.collect(nodes, "PatientAnswer")
     patients = tuple((s.key, scope.collect(s.nodes, "Patient")) for s in answer if s.name == "patient")
     prefix = "q_"
@@ -125,7 +127,7 @@ def compile_subquery(scope: Scope, operation: OperationDefinitionNode, nodes: tu
         prefix = "_" + prefix
     selected = [(owner, s) for owner, patient in patients for s in patient]
     lists = [(owner, s) for owner, s in selected if s.name in BY_FIELD]
-    connections = [_connection(scope, owner, s, number, prefix) for number, (owner, s) in enumerate(lists)]
+    connections = [_connection(scope, owner, s, number, prefix, compare) for number, (owner, s) in enumerate(lists)]
     probes = frozenset(s.name for _, s in selected if s.name in ("allergyStatus", "medicationStatus"))
     body = [c.text for c in connections]
     body += [PROBES[name] for name in sorted(probes)]
@@ -151,11 +153,13 @@ def compile_subquery(scope: Scope, operation: OperationDefinitionNode, nodes: tu
         answer,
         patients,
         probes,
-        _decoder(connections, probes),
+        _decoder(connections, probes, compare),
     )
 
 
-def _connection(scope: Scope, owner: str, selected: Selected, number: int, prefix: str) -> ConnectionPlan:
+def _connection(
+    scope: Scope, owner: str, selected: Selected, number: int, prefix: str, compare: bool
+) -> ConnectionPlan:
     types = BY_FIELD[selected.name]
     name = types.gateway.__name__.removesuffix("Connection")
     parts = scope.collect(selected.nodes, f"{name}Connection")
@@ -167,7 +171,7 @@ def _connection(scope: Scope, owner: str, selected: Selected, number: int, prefi
         f"c{number}",
         selected.name,
         types.kind,
-        _print(selected, number, prefix, [p for _, p in bodies]),
+        _print(selected, number, prefix, [p for _, p in bodies], compare),
         parts,
         edges,
         tuple(((key, p.key), f"n{i}") for i, (key, p) in enumerate(bodies)),
@@ -177,10 +181,10 @@ def _connection(scope: Scope, owner: str, selected: Selected, number: int, prefi
     )
 
 
-def _print(selected: Selected, number: int, prefix: str, bodies: list[Selected]) -> str:
+def _print(selected: Selected, number: int, prefix: str, bodies: list[Selected], compare: bool) -> str:
     given = selected.argument("filter")
     filters = f",filter:{print_ast(given)}" if given is not None else ""
-    copies = COPY_KEYS if BY_FIELD[selected.name].kind in NUMBERED else ""
+    copies = COPY_KEYS if compare or BY_FIELD[selected.name].kind in NUMBERED else ""
     kind = "" if BY_FIELD[selected.name].kind else " kind"
     inner = " ".join(
         f"n{i}:node{{{' '.join(_strip(print_ast(n.selection_set)) for n in body.nodes if n.selection_set)}}}"
@@ -238,7 +242,7 @@ def _variables(nodes: list[Any]) -> set[str]:
     return names.names
 
 
-def _decoder(connections: list[ConnectionPlan], probes: frozenset[str]) -> msgspec.json.Decoder[Any]:
+def _decoder(connections: list[ConnectionPlan], probes: frozenset[str], compare: bool) -> msgspec.json.Decoder[Any]:
     fields: list[Any] = [
         ("ledger", Health),
         ("ref", str),
@@ -255,7 +259,7 @@ def _decoder(connections: list[ConnectionPlan], probes: frozenset[str]) -> msgsp
         ]
         edge_fields += [("kind", RecordKind)] if plan.kind is None else []
         edge_fields += [(alias, msgspec.Raw) for _, alias in plan.nodes]
-        numbered = plan.kind in NUMBERED
+        numbered = compare or plan.kind in NUMBERED
         edge_fields += [("key", str | None), ("contentHash", str)] if numbered else []
         edge_fields += [] if numbered else [("key", None, None)]
         edges: Any = GenericAlias(list, (msgspec.defstruct("Edge", edge_fields, gc=False),))

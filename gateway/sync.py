@@ -31,11 +31,12 @@ from gateway.store.tables import (
     LOCATOR,
     NODE,
     NODE_POSITION,
+    WAREHOUSE_FACILITY,
     from_moment,
     moment,
 )
 from schema.identity import IdentifierError, IdentifierKind, canonical, cccd_agrees
-from schema.messages import SyncPatient, SyncReply, SyncRequest
+from schema.messages import NodeRole, SyncPatient, SyncReply, SyncRequest
 
 REFS_PER_STATEMENT = 500
 _log = structlog.get_logger(__name__)
@@ -43,7 +44,8 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class TakenIn:
-    """The reply, whether the batch was applied (False: it would have left a gap), and the health to note in the registry."""
+    """The reply, whether the batch was applied (False: it would have left a gap), and the health to note in the registry:
+    none of a warehouse, whose copies are not the facilities' own state."""
 
     reply: SyncReply
     applied: bool
@@ -129,7 +131,8 @@ async def take_in(
         version = (NODE.c.pk == node.pk) & (NODE.c.contract_version != request.contract_version)
         await connection.execute(update(NODE).where(version).values(contract_version=request.contract_version))
         await _write_health(connection, node, request, health)
-    return TakenIn(SyncReply(request.position, now.timestamp(), dict(sorted(refused.items()))), True, health)
+    own = {} if node.role is NodeRole.WAREHOUSE else health
+    return TakenIn(SyncReply(request.position, now.timestamp(), dict(sorted(refused.items()))), True, own)
 
 
 async def _replace(connection: AsyncConnection, node: int, refs: set[str], rows: list[dict[str, Any]]) -> None:
@@ -167,7 +170,10 @@ async def _write_health(
         }
         if state.synced_at:
             values["synced_at"] = moment(state.synced_at)
-        if pk in known:
+        if node.role is NodeRole.WAREHOUSE:
+            copy = (WAREHOUSE_FACILITY.c.node == node.pk) & (WAREHOUSE_FACILITY.c.facility == pk)
+            await connection.execute(update(WAREHOUSE_FACILITY).where(copy).values(values))
+        elif pk in known:
             await connection.execute(update(FACILITY_HEALTH).where(FACILITY_HEALTH.c.facility == pk).values(values))
         else:
             await connection.execute(insert(FACILITY_HEALTH).values(facility=pk, **values))

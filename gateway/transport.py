@@ -13,7 +13,7 @@ from typing import Protocol
 
 import httpx
 from pyreqwest.client import Client, ClientBuilder
-from pyreqwest.exceptions import ConnectError, PoolTimeoutError, PyreqwestError
+from pyreqwest.exceptions import PoolTimeoutError, PyreqwestError
 
 
 class Fault(Enum):
@@ -27,11 +27,11 @@ class Fault(Enum):
 
 
 class TransportError(Exception):
-    """A call that gave no body. status is the HTTP status of Fault.STATUS."""
+    """A call that gave no body. status is the HTTP status of Fault.STATUS. early: it broke before the head of an answer."""
 
-    def __init__(self, fault: Fault, status: int | None = None) -> None:
+    def __init__(self, fault: Fault, status: int | None = None, *, early: bool = False) -> None:
         super().__init__(fault.value)
-        self.fault, self.status = fault, status
+        self.fault, self.status, self.early = fault, status, early
 
 
 class Transport(Protocol):
@@ -55,9 +55,11 @@ class PyreqwestTransport:
         # of the answer on: before it, nothing but this timeout ends the call inside the library. scatter.py holds the
         # backstop around all calls; a timeout of asyncio's on each as well would cost a tenth of the query.
         request = self._client(url).post(url).timeout(timedelta(seconds=seconds)).headers(headers)
+        early = True
         try:
             built = request.body_bytes(body).streamed_read_buffer_limit(0).build_streamed()
             async with built as response:
+                early = False
                 if response.status != 200:
                     raise TransportError(Fault.STATUS, response.status)
                 answer = bytes(await response.body_reader.read(cap + 1) or b"")
@@ -65,10 +67,8 @@ class PyreqwestTransport:
             raise TransportError(Fault.OVER_BUDGET) from None
         except TimeoutError:
             raise TransportError(Fault.TIMED_OUT) from None
-        except ConnectError:
-            raise TransportError(Fault.UNREACHABLE) from None
         except PyreqwestError:
-            raise TransportError(Fault.UNREACHABLE) from None
+            raise TransportError(Fault.UNREACHABLE, early=early) from None
         if len(answer) > cap:
             raise TransportError(Fault.TOO_LARGE)
         return answer
@@ -108,9 +108,11 @@ class HttpxTransport:
                 follow_redirects=False,
                 headers={"accept-encoding": "identity"},
             )
+        early = True
         try:
             async with asyncio.timeout(seconds):  # httpx times out each read alone: a dripping node would outlive it
                 async with client.stream("POST", url, content=body, headers=dict(headers), timeout=seconds) as response:
+                    early = False
                     if response.status_code != 200:
                         raise TransportError(Fault.STATUS, response.status_code)
                     parts, size = [], 0
@@ -124,7 +126,7 @@ class HttpxTransport:
         except (TimeoutError, httpx.TimeoutException):
             raise TransportError(Fault.TIMED_OUT) from None
         except httpx.HTTPError:
-            raise TransportError(Fault.UNREACHABLE) from None
+            raise TransportError(Fault.UNREACHABLE, early=early) from None
         return b"".join(parts)
 
     async def close(self) -> None:

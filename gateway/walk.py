@@ -15,6 +15,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from gateway.copies import losing
 from gateway.cursor import Gap, Place, Walk
 from gateway.merge import Page, Part, key_of, merge
 
@@ -108,7 +109,9 @@ def filled(walk: Walk, end: Place | None, unfilled: Mapping[str, bool]) -> Walk:
     return replace(walk, gaps=_joined(gaps), late=late)
 
 
-def fill(walk: Walk, connections: Mapping[str, Sequence[Any]], size: int) -> tuple[Page, dict[str, bool]]:
+def fill(
+    walk: Walk, connections: Mapping[str, Sequence[Any]], size: int, warehouses: Collection[str] = ()
+) -> tuple[Page, dict[str, bool]]:
     """The page of late rows from the nodes with gaps that answered (node id -> its decoded connections, one a patient row),
     and which of these have more in their gap."""
     parts: dict[str, list[Part]] = {}
@@ -116,7 +119,9 @@ def fill(walk: Walk, connections: Mapping[str, Sequence[Any]], size: int) -> tup
         gap = _gap_of(walk, mark(node))
         if gap is not None:
             parts[node] = [_inside(connection, gap.until) for connection in some]
-    page = merge([part for some in parts.values() for part in some], size, late=True)
+    flat = [part for some in parts.values() for part in some]
+    copies = [node in warehouses for node, some in parts.items() for _ in some]
+    page = merge(flat, size, late=True, lost=losing(flat, copies) if any(copies) else frozenset())
     bottom = page.end or NOTHING
     left = {
         node: any(part.pageInfo.hasNextPage or (part.edges and key_of(part.edges[-1]) < bottom) for part in some)

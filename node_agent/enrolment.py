@@ -28,7 +28,15 @@ from node_agent.errors import NodeError
 from node_agent.settings import Settings
 from schema.elements import Feed
 from schema.jws import key_id
-from schema.messages import CONTRACT_VERSION, ENROL_PATH, EnrolmentReply, EnrolmentRequest, PublicKey, Refusal
+from schema.messages import (
+    CONTRACT_VERSION,
+    ENROL_PATH,
+    EnrolmentReply,
+    EnrolmentRequest,
+    NodeRole,
+    PublicKey,
+    Refusal,
+)
 
 FILE = "enrolment.json"
 SECONDS = 15.0
@@ -109,8 +117,14 @@ async def enrol(settings: Settings, gateway_url: str, code: str, node_url: str, 
         CONTRACT_VERSION,
         sdl_sha256(),
         before.node_id if before else None,
+        NodeRole(settings.role.upper()),
     )
     reply = await _ask(gateway_url.rstrip("/") + ENROL_PATH, message, client)
+    if reply.role is not message.role:  # an older gateway, which knows no roles
+        raise EnrolmentFailed(
+            f"Cổng không biết vai trò {settings.role}; nâng cấp cổng",
+            f"the gateway does not know the role {settings.role}; update it",
+        )
     saved = _Saved(
         reply.node_id, gateway_url.rstrip("/"), reply.facilities, reply.gateway_keys, key_id(key.public_key())
     )

@@ -57,13 +57,17 @@ class FeedSetting(BaseModel):
 
 
 class Settings(BaseSettings):
-    """All that a node can be told. Paths are made absolute against the working directory; seconds carry their unit."""
+    """All that a node can be told. Paths are made absolute against the working directory; seconds carry their unit.
+
+    role: a warehouse holds copies of facilities that may have their own node, to which it loses (gateway/copies.py).
+    """
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid")
 
     data_folder: Path
     facilities: Annotated[tuple[FacilitySetting, ...], Field(min_length=1)]
     feeds: tuple[FeedSetting, ...] = ()
+    role: Literal["source", "warehouse"] = "source"
     node_id: str | None = None
     identifier_systems: dict[str, IdentifierKind] = Field(default_factory=lambda: dict(IDENTIFIER_SYSTEMS))
     organizations: dict[str, str] = Field(default_factory=dict)

@@ -6,6 +6,7 @@ Unknown fields are ignored, so that a newer side may say more. The patient struc
 from __future__ import annotations
 
 from base64 import urlsafe_b64decode
+from enum import Enum
 from typing import Annotated, Literal
 
 import msgspec
@@ -28,6 +29,13 @@ _Birth = Annotated[str, Meta(pattern=r"^\d{4}(-\d{2}(-\d{2})?)?\Z")]
 _Moment = Annotated[str, Meta(pattern=r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,6})?(Z|\+00:00)\Z")]
 
 
+class NodeRole(Enum):
+    """SOURCE: a facility's own node. WAREHOUSE: read-only copies of many facilities' records, which lose to the source's."""
+
+    SOURCE = "SOURCE"
+    WAREHOUSE = "WAREHOUSE"
+
+
 class PublicKey(msgspec.Struct, frozen=True):
     """An Ed25519 public key as a JWK (RFC 8037)."""
 
@@ -46,7 +54,8 @@ class PublicKey(msgspec.Struct, frozen=True):
 
 
 class EnrolmentRequest(msgspec.Struct, frozen=True):
-    """feeds: facility code -> the feeds it has here. node_id: who this node was, when it enrols again. url: where the gateway asks it."""
+    """feeds: facility code -> the feeds it has here. node_id: who this node was, when it enrols again. url: where the gateway
+    asks it. role: what the node's own settings say; it must be what the operator's code is for."""
 
     code: _Short
     public_key: PublicKey
@@ -55,6 +64,7 @@ class EnrolmentRequest(msgspec.Struct, frozen=True):
     contract_version: _Short
     sdl_sha256: Annotated[str, Meta(max_length=64)] = ""
     node_id: _Short | None = None
+    role: NodeRole = NodeRole.SOURCE
 
     def __repr__(self) -> str:
         return "EnrolmentRequest(…)"
@@ -67,6 +77,7 @@ class EnrolmentReply(msgspec.Struct, frozen=True):
     facilities: list[str]
     gateway_keys: Annotated[list[PublicKey], Meta(min_length=1)]
     server_time: float
+    role: NodeRole = NodeRole.SOURCE
 
 
 class SyncPatient(msgspec.Struct, frozen=True):

@@ -29,6 +29,8 @@ class Fault(Enum):
     ENDLESS = "endless"  # bytes without end
     STATUS_500 = "status_500"
     STATUS_403 = "status_403"
+    RESET_ONCE = "reset_once"  # the node answers, its answer is thrown away with the connection; the next one passes
+    BUSY_ONCE = "busy_once"  # 503 instead of the node's answer; the next one passes
 
 
 class FaultProxy:
@@ -92,6 +94,13 @@ class FaultProxy:
             await writer.drain()
             return
         answer = await self._forward(head, body)
+        if fault in (Fault.RESET_ONCE, Fault.BUSY_ONCE):
+            self.fault = Fault.NONE
+            if fault is Fault.RESET_ONCE:
+                raise ConnectionResetError
+            writer.write(b"HTTP/1.1 503 X\r\ncontent-length: 2\r\n\r\n{}")
+            await writer.drain()
+            return
         if fault is Fault.ENDLESS:
             writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\r\n")
             while True:

@@ -10,7 +10,7 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from schema.elements import Feed
-from schema.messages import EnrolmentRequest, PublicKey
+from schema.messages import EnrolmentRequest, NodeRole, PublicKey
 from schema.node_request import sign_request
 from tests.running import RunningGateway
 
@@ -21,15 +21,19 @@ LAST = "2026-03-01T00:00:00.000000Z"
 class HandMadeNode:
     """A node that signs whatever a test wants."""
 
-    def __init__(self, gateway: RunningGateway, *facilities: str) -> None:
+    def __init__(
+        self, gateway: RunningGateway, *facilities: str, role: NodeRole = NodeRole.SOURCE, again: str | None = None
+    ) -> None:
         self.gateway, self.key = gateway, Ed25519PrivateKey.generate()
         self.facilities = facilities
         request = EnrolmentRequest(
-            gateway.invite(*facilities),
+            gateway.invite(*facilities, role=role),
             PublicKey.of(self.key.public_key()),
             "https://node.example",
             {f: [Feed.FHIR] for f in facilities},
             "1.0",
+            node_id=again,
+            role=role,
         )
         reply = httpx.post(gateway.url + "/nodes/enrol", content=msgspec.json.encode(request))
         self.id: str = reply.json()["node_id"]

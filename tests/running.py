@@ -27,7 +27,7 @@ from gateway.settings import Settings
 from gateway.store.engine import Store, open_store
 from gateway.store.migrate import prepare
 from schema.identity import IdentifierKind
-from schema.messages import PublicKey
+from schema.messages import NodeRole, PublicKey
 
 T = TypeVar("T")
 WAIT_SECONDS = 10.0
@@ -92,9 +92,9 @@ class RunningGateway:
 
         return outside(run())
 
-    def invite(self, *facilities: str, days: int = 7) -> str:
+    def invite(self, *facilities: str, days: int = 7, role: NodeRole = NodeRole.SOURCE) -> str:
         """A one-time code."""
-        code: str = self.with_store(lambda store: invite(store, facilities, self.now(), days))
+        code: str = self.with_store(lambda store: invite(store, facilities, self.now(), days, role))
         return code
 
     def revoke(self, node_id: str) -> None:

@@ -45,6 +45,8 @@ class NodeSpec:
     """One hospital to start: its files are put into its inbox folder before it starts.
 
     advertised: from the node's own URL to the one it enrols with, where something stands between it and the gateway.
+    also: further facilities of the same agent (code -> name). label: what the node is called in RunningCity.nodes, where
+    its facility's code is another's. role: as in the node's settings.
     """
 
     facility: str
@@ -55,11 +57,24 @@ class NodeSpec:
     rhythm_seconds: int = 86_400
     advertised: Callable[[str], str] | None = None
     options: Mapping[str, object] = field(default_factory=dict)
+    also: Mapping[str, str] = field(default_factory=dict)
+    label: str = ""
+    role: str = "source"
+
+    @property
+    def key(self) -> str:
+        """Its name among the city's nodes."""
+        return self.label or self.facility
+
+    @property
+    def facilities(self) -> dict[str, str]:
+        """Code -> name of all it serves."""
+        return {self.facility: self.name, **self.also}
 
 
 @dataclass(slots=True)
 class RunningCity:
-    """A started city. `nodes` by facility code."""
+    """A started city. `nodes` by facility code, or label."""
 
     folder: Path
     gateway: Process
@@ -137,14 +152,17 @@ def launch(
     gateway = _gateway(folder / "gateway", gateway_port, gateway_options or {})
     _run(gateway, "city-gateway", "init")
     issuer = DevelopmentIssuer(folder / "gateway", True, time.time)
-    nodes = {s.facility: _node(folder, gateway, s, {**(node_options or {}), **s.options}) for s in specs}
+    nodes = {s.key: _node(folder, gateway, s, {**(node_options or {}), **s.options}) for s in specs}
     city = RunningCity(folder, gateway, nodes, issuer)
 
     def join(spec: NodeSpec) -> None:
         """A hospital's way into the city. The commands cost about a second each, so hospitals go side by side."""
-        node = nodes[spec.facility]
-        _run(gateway, "city-gateway", "facility", "add", spec.facility, spec.name)
-        code = _run(gateway, "city-gateway", "nodes", "invite", "--facility", spec.facility).strip()
+        node = nodes[spec.key]
+        for code, name in spec.facilities.items():
+            _run(gateway, "city-gateway", "facility", "add", code, name)
+        served = [word for code in spec.facilities for word in ("--facility", code)]
+        role = [] if spec.role == "source" else ["--role", spec.role]
+        code = _run(gateway, "city-gateway", "nodes", "invite", *served, *role).strip()
         url = spec.advertised(node.url) if spec.advertised else node.url
         gateway_up.result()
         _run(node, "node-agent", "enrol", "--gateway", gateway.url, "--code", code, "--url", url)
@@ -172,7 +190,7 @@ def _gateway(folder: Path, port: int | None, options: Mapping[str, object]) -> P
 
 
 def _node(city_folder: Path, gateway: Process, spec: NodeSpec, options: Mapping[str, object]) -> Process:
-    folder = city_folder / "nodes" / spec.facility
+    folder = city_folder / "nodes" / spec.key
     inbox = folder / "inbox"
     inbox.mkdir(parents=True)
     for name, content in spec.files.items():
@@ -186,15 +204,17 @@ def _node(city_folder: Path, gateway: Process, spec: NodeSpec, options: Mapping[
         "poll_seconds": 0.2,
         "sync_seconds": 0.5,
         **options,
-        "facilities": [{"code": spec.facility, "name": spec.name}],
+        "facilities": [{"code": code, "name": name} for code, name in spec.facilities.items()],
         "feeds": [feed],
     }
+    if spec.role != "source":
+        values = {"role": spec.role, **values}
     if spec.identifier_systems:
         values["identifier_systems"] = dict(spec.identifier_systems)
     config = write_toml(folder / "node.toml", values)
     environment = _environment({"NODE_AGENT_CONFIG": str(config)})
     url = f"http://127.0.0.1:{port}"
-    return Process(f"node-agent {spec.facility}", url, folder, [_program("node-agent"), "serve"], environment)
+    return Process(f"node-agent {spec.key}", url, folder, [_program("node-agent"), "serve"], environment)
 
 
 def _run(process: Process, program: str, *arguments: str) -> str:

@@ -45,6 +45,7 @@ class NodeRow(GatewayModel, table=True):
     sdl_sha256: str
     enrolled_at: str
     revoked_at: str | None = None
+    role: str = Field(default="SOURCE", sa_column_kwargs={"server_default": "SOURCE"})
 
 
 class FacilityRow(GatewayModel, table=True):
@@ -67,6 +68,7 @@ class InvitationRow(GatewayModel, table=True):
     facilities: str
     expires_at: str
     used_at: str | None = None
+    role: str = Field(default="SOURCE", sa_column_kwargs={"server_default": "SOURCE"})
 
 
 class NodePositionRow(GatewayModel, table=True):
@@ -86,6 +88,19 @@ class FacilityHealthRow(GatewayModel, table=True):
     lagging: bool
     as_of: str | None = None
     feeds: str
+
+
+class WarehouseFacilityRow(GatewayModel, table=True):
+    """A facility whose records a warehouse holds copies of, and how its feeds there are. Columns as in facility and its health."""
+
+    __tablename__ = "warehouse_facility"
+    node: int = Field(primary_key=True, foreign_key="node.pk")
+    facility: int = Field(primary_key=True, foreign_key="facility.pk")
+    declared: str
+    synced_at: str | None = None
+    lagging: bool
+    as_of: str | None = None
+    feeds: str = "[]"
 
 
 class LocatorRow(GatewayModel, table=True):
@@ -113,6 +128,7 @@ FACILITY: Table = METADATA.tables["facility"]
 INVITATION: Table = METADATA.tables["invitation"]
 NODE_POSITION: Table = METADATA.tables["node_position"]
 FACILITY_HEALTH: Table = METADATA.tables["facility_health"]
+WAREHOUSE_FACILITY: Table = METADATA.tables["warehouse_facility"]
 LOCATOR: Table = METADATA.tables["locator"]
 
 

@@ -99,7 +99,13 @@ def city(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestCity]:
         )
         for f in made.facilities
     ]
-    options = {"node_deadline_seconds": 1.0, "request_deadline_seconds": 1.5}
+    options = {
+        "node_deadline_seconds": 1.0,
+        "request_deadline_seconds": 1.5,
+        # Tests make hospitals fail one after another; breakers have their own (test_breakers.py).
+        "breaker_failures": 10_000,
+        "breaker_window": 10_000,
+    }
     with launch(tmp_path_factory.mktemp("city"), specs, gateway_options=options) as running:
         running.settle()
         yield TestCity(running, made.truth, proxies)  # type: ignore[arg-type]
