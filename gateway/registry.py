@@ -116,7 +116,7 @@ async def read_city(store: Store) -> City:
     async with store.reading() as connection:
         nodes = (await connection.execute(select(NODE))).all()
         health = {row.facility: row for row in await connection.execute(select(FACILITY_HEALTH))}
-        rows = (await connection.execute(select(FACILITY).order_by(FACILITY.c.code))).all()
+        rows = sorted((await connection.execute(select(FACILITY))).all(), key=lambda row: str(row.code))
     ids = {node.pk: node.id for node in nodes}
     facilities = {row.code: _facility(row, ids.get(row.node), health.get(row.pk)) for row in rows}
     served = {node.id: tuple(f.code for f in facilities.values() if f.node_id == node.id) for node in nodes}

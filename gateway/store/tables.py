@@ -88,6 +88,15 @@ class FacilityHealthRow(GatewayModel, table=True):
     feeds: str
 
 
+class NodeRequestRow(GatewayModel, table=True):
+    """A node's signed request that was seen, as a SHA-256, until long after it could be believed again."""
+
+    __tablename__ = "node_request"
+    __table_args__ = (Index("node_request_by_time", "expires_at"),)
+    digest: bytes = Field(sa_column=Column(LargeBinary, primary_key=True))
+    expires_at: str
+
+
 class LocatorRow(GatewayModel, table=True):
     """Patient token -> (node, ref, facility), with the digests that decide whether rows may be one person.
 
@@ -113,6 +122,7 @@ FACILITY: Table = METADATA.tables["facility"]
 INVITATION: Table = METADATA.tables["invitation"]
 NODE_POSITION: Table = METADATA.tables["node_position"]
 FACILITY_HEALTH: Table = METADATA.tables["facility_health"]
+NODE_REQUEST: Table = METADATA.tables["node_request"]
 LOCATOR: Table = METADATA.tables["locator"]
 
 
