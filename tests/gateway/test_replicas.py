@@ -137,6 +137,15 @@ async def test_messages_of_one_node_at_once_never_leave_half_of_each(tmp_path: P
         assert await count_of(stores[0], LOCATOR) == 2 * 3 * len(positions)
 
 
+async def test_a_message_sent_again_through_another_gateway_before_the_first_is_done_is_taken_once(
+    tmp_path: Path,
+) -> None:
+    async with two(tmp_path) as stores:
+        node = await joined(stores[0], CODES[0])
+        assert await asyncio.gather(*(tell(stores[i % 2], node, 7, 20) for i in range(4))) == [7] * 4
+        assert await count_of(stores[0], LOCATOR) == 20
+
+
 async def test_a_facility_that_moves_while_its_old_node_speaks_keeps_no_row_of_the_old(tmp_path: Path) -> None:
     async with two(tmp_path) as stores:
         old = await joined(stores[0], CODES[0])
