@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from time import monotonic
 from typing import Any
 
 import asyncpg
@@ -20,6 +21,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from gateway.errors import StoreUnavailable
 
 CONNECTIONS = 8
+IDLE_SECONDS = 60.0  # firewalls forget a silent connection without telling anybody
 # Connection, read-only server, access, no such database, serialisation, resources, locks, operator, system.
 _AWAY = frozenset(("08", "25", "28", "3D", "40", "53", "55", "57", "58"))
 _log = structlog.get_logger(__name__)
@@ -59,7 +61,8 @@ class PointReader:
     """At most CONNECTIONS connections, opened when needed; for statements outside any transaction.
 
     Each statement sees what was committed last. asyncpg prepares a text once a connection and keeps it. seconds: the
-    longest that one fetch may take, waiting for a connection included.
+    longest that one fetch may take, waiting for a connection included. Not asyncpg's own pool, whose acquire and release
+    cost more than the fetch between them.
     """
 
     def __init__(self, url: URL, seconds: float) -> None:
@@ -67,55 +70,50 @@ class PointReader:
         for name in ("async_creator_fn", "prepared_statement_cache_size", "prepared_statement_name_func"):
             arguments.pop(name, None)  # of SQLAlchemy, not of the driver
         self._arguments, self._seconds = arguments, seconds
-        self._pool: Any = None  # asyncpg has no types
-        self._opening = asyncio.Lock()
+        self._slots = asyncio.Semaphore(CONNECTIONS)
+        self._idle: list[tuple[Any, float]] = []  # asyncpg has no types
 
     async def fetch(self, sql: str, *arguments: object) -> Sequence[Sequence[Any]]:
         """All rows. Raises StoreUnavailable."""
         with saying_unavailable():
-            async with asyncio.timeout(self._seconds):
-                pool = self._pool or await self._open()
-                try:
-                    return await self._once(pool, sql, arguments)
-                except (PostgresConnectionError, AdminShutdownError, InterfaceError, ConnectionError):
-                    # A server that came back leaves dead connections in the pool; reading again harms nobody.
-                    await pool.expire_connections()
-                    return await self._once(pool, sql, arguments)
+            async with asyncio.timeout(self._seconds), self._slots:
+                while self._idle:
+                    connection, used = self._idle.pop()
+                    if monotonic() - used > IDLE_SECONDS:
+                        connection.terminate()
+                        continue
+                    # A server that came back leaves dead connections behind; reading again harms nobody.
+                    with suppress(PostgresConnectionError, AdminShutdownError, InterfaceError, ConnectionError):
+                        return await self._once(connection, sql, arguments)
+                return await self._once(await self._connect(), sql, arguments)
 
-    async def _once(self, pool: Any, sql: str, arguments: tuple[object, ...]) -> Sequence[Sequence[Any]]:
-        connection = await pool.acquire()
+    async def _once(self, connection: Any, sql: str, arguments: tuple[object, ...]) -> Sequence[Sequence[Any]]:
+        kept = False
         try:
             rows: Sequence[Sequence[Any]] = await connection.fetch(sql, *arguments)
+            kept = True
             return rows
-        except BaseException as error:
-            # Given back alive, the connection would wait without limit for a lost server to confirm the cancelling.
-            if not isinstance(error, PostgresError):
-                connection.terminate()
+        except PostgresError:
+            kept = not connection.is_closed()
             raise
         finally:
-            await pool.release(connection)
+            if kept:
+                self._idle.append((connection, monotonic()))
+            else:
+                connection.terminate()  # closing in order would wait for a server that may be lost
 
-    async def _open(self) -> Any:
-        create_pool: Any = asyncpg.create_pool
-        async with self._opening:
-            if self._pool is None:
-                milliseconds = int(self._seconds * 1_000)
-                settings = server_settings(default_transaction_read_only="on", statement_timeout=milliseconds)
-                self._pool = await create_pool(
-                    min_size=0,
-                    max_size=CONNECTIONS,
-                    server_settings=settings,
-                    reset=_nothing,  # the usual one is a round trip more, for sessions that change something
-                    **self._arguments,
-                )
-            return self._pool
+    async def _connect(self) -> Any:
+        connect: Any = asyncpg.connect
+        settings = server_settings(
+            default_transaction_read_only="on",
+            statement_timeout=int(self._seconds * 1_000),
+            # What is read here is in memory; with a disk's price, small tables would be read whole for each row.
+            random_page_cost=1.1,
+        )
+        return await connect(server_settings=settings, **self._arguments)
 
     async def close(self) -> None:
-        """Ends every connection; the next fetch opens one again."""
-        if self._pool is not None:
-            self._pool.terminate()
-            self._pool = None
-
-
-async def _nothing(_connection: object) -> None:
-    return None
+        """Ends the idle connections; the next fetch opens one again."""
+        while self._idle:
+            with suppress(OSError, PostgresError, InterfaceError):
+                await self._idle.pop()[0].close(timeout=1)
