@@ -91,7 +91,7 @@ class Settings(BaseSettings):
             raise ValueError("database_url must start with sqlite+aiosqlite:/// or postgresql+asyncpg://")
         try:
             make_url(self.database_url)
-        except ArgumentError:
+        except (ArgumentError, ValueError):  # its own text can quote a part of the password
             raise ValueError("database_url cannot be read as a URL") from None
         return self
 

@@ -124,13 +124,14 @@ def _postgres(url: URL, seconds: float) -> Store:
         connect_args={"timeout": CONNECT_SECONDS, "command_timeout": COMMAND_SECONDS, "server_settings": writer},
         **common,
     )
-    reader = server_settings(default_transaction_read_only="on")
     readers = create_async_engine(
         url,
         pool_size=READERS,
         pool_timeout=seconds,
         isolation_level="REPEATABLE READ",
-        connect_args={"timeout": seconds, "command_timeout": seconds, "server_settings": reader},
+        connect_args={"timeout": seconds, "command_timeout": seconds, "server_settings": server_settings()},
+        # As a session's setting it would hide the primary from target_session_attrs=read-write.
+        execution_options={"postgresql_readonly": True},
         **common,
     )
     return Store(engine, None, readers, PointReader(url, seconds))

@@ -13,7 +13,13 @@ from typing import Any
 
 import asyncpg
 import structlog
-from asyncpg.exceptions import AdminShutdownError, InterfaceError, PostgresConnectionError, PostgresError
+from asyncpg.exceptions import (
+    AdminShutdownError,
+    InterfaceError,
+    PostgresConnectionError,
+    PostgresError,
+    TargetServerAttributeNotMatched,
+)
 from sqlalchemy import URL
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -37,11 +43,10 @@ def is_away(error: BaseException) -> bool:
     if isinstance(error, OSError | PoolTimeout | OperationalError):
         return True
     if isinstance(error, DBAPIError):
-        state = getattr(error.orig, "sqlstate", None)
-        return error.connection_invalidated or (state is not None and state[:2] in _AWAY)
+        return error.connection_invalidated or (error.orig is not None and is_away(error.orig.__cause__ or error.orig))
     if isinstance(error, PostgresError):
         return str(getattr(error, "sqlstate", None))[:2] in _AWAY
-    return isinstance(error, InterfaceError)
+    return isinstance(error, InterfaceError | TargetServerAttributeNotMatched)
 
 
 @contextmanager
@@ -105,7 +110,6 @@ class PointReader:
     async def _connect(self) -> Any:
         connect: Any = asyncpg.connect
         settings = server_settings(
-            default_transaction_read_only="on",
             statement_timeout=int(self._seconds * 1_000),
             # What is read here is in memory; with a disk's price, small tables would be read whole for each row.
             random_page_cost=1.1,

@@ -12,7 +12,12 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from gateway.access.callers import Role
-from gateway.registry import City
+from gateway.app import locator_of
+from gateway.errors import StoreUnavailable
+from gateway.registry import City, read_city
+from gateway.settings import Settings
+from gateway.store.engine import open_store
+from gateway.store.migrate import prepare
 from schema.identity import IdentifierKind
 from schema.messages import PublicKey
 from tests.gateway.test_graph import BY, NAME, Door, open_door
@@ -103,6 +108,19 @@ def test_nothing_of_a_question_or_of_the_database_is_logged_while_it_is_away(
     token = door.key.patient_token(IdentifierKind.CCCD, BY["value"])
     for canary in (BY["value"], "evidence-canary", token.hex(), base64.b64encode(token).decode(), "/pg", "locator"):
         assert canary not in text
+
+
+@pytest.mark.anyio
+async def test_a_standby_is_refused_where_the_primary_is_asked_for(tmp_path: Path, url: str) -> None:
+    primary = open_store(Settings(data_folder=tmp_path, database_url=f"{url}&target_session_attrs=read-write"))
+    standby = open_store(Settings(data_folder=tmp_path, database_url=f"{url}&target_session_attrs=standby"))
+    await prepare(primary)
+    assert await locator_of(primary).find(b"t") == () and not (await read_city(primary)).nodes
+    for work in (locator_of(standby).find(b"t"), read_city(standby), prepare(standby)):
+        with pytest.raises(StoreUnavailable):
+            await work
+    await primary.close()
+    await standby.close()
 
 
 def enrol(gateway: RunningGateway, code: str) -> httpx.Response:
