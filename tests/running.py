@@ -21,7 +21,7 @@ from gateway.app import locator_of
 from gateway.enrolment import invite, revoke
 from gateway.identity import CityKey, create_city_key, load_city_key
 from gateway.keys import create_signing_key, load_signing_key
-from gateway.locator import Located
+from gateway.locator import Located, SqliteLocator
 from gateway.node_routes import node_routes
 from gateway.registry import City, Registry, read_city, register_facility
 from gateway.settings import Settings
@@ -111,7 +111,16 @@ class RunningGateway:
     def find(self, kind: IdentifierKind, value: str) -> tuple[Located, ...]:
         """What the locator knows of an identifier."""
         token = self.key.patient_token(kind, value)
-        found: tuple[Located, ...] = self.with_store(lambda store: locator_of(store).find(token))
+
+        async def work(store: Store) -> tuple[Located, ...]:
+            locator = locator_of(store)
+            try:
+                return await locator.find(token)
+            finally:
+                if isinstance(locator, SqliteLocator):
+                    locator.close()
+
+        found: tuple[Located, ...] = self.with_store(work)
         return found
 
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
