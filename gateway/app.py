@@ -20,12 +20,13 @@ from starlette.types import Lifespan, Receive, Scope, Send
 from gateway.access.callers import Authenticator, Unauthenticated
 from gateway.access.grants import GrantStore
 from gateway.access.issuer import demo_trust
-from gateway.errors import SettingsInvalid
+from gateway.errors import StoreUnavailable
 from gateway.graph import GatewayContext, city_schema
 from gateway.history import History
 from gateway.identity import load_city_key
 from gateway.keys import load_signing_key
-from gateway.locator import SqliteLocator
+from gateway.locator import Locator, SqliteLocator
+from gateway.locator_postgres import PostgresLocator
 from gateway.node_routes import node_routes
 from gateway.registry import Registry
 from gateway.settings import Settings
@@ -109,19 +110,23 @@ async def body_of(receive: Receive) -> bytes:
 
 def make_history(settings: Settings, store: Store, registry: Registry) -> History:
     """The query pipeline over this store."""
-    if store.path is None:
-        raise SettingsInvalid(
-            "Cổng chưa chạy trên PostgreSQL; dùng SQLite", "the gateway does not run on PostgreSQL yet; use SQLite"
-        )
     return History(
         settings=settings,
         registry=registry,
-        locator=SqliteLocator(store.path),
+        locator=locator_of(store),
         grants=GrantStore(store, time.time),
         city_key=load_city_key(settings.city_key_file, settings.city_key_version, settings.demo_mode),
         signing_key=load_signing_key(settings.signing_key_file, settings.demo_mode),
         transport=TRANSPORTS[settings.transport](settings.max_connections_per_node),
     )
+
+
+def locator_of(store: Store) -> Locator:
+    """The locator that fits the database."""
+    if store.points is not None:
+        return PostgresLocator(store.points)
+    assert store.path is not None
+    return SqliteLocator(store.path)
 
 
 def create_app(settings: Settings) -> Starlette:
@@ -139,7 +144,10 @@ def create_app(settings: Settings) -> Starlette:
     public = PublicKey.of(history.signing_key.public_key())
 
     async def health(_: HttpRequest) -> Response:
-        city = await registry.snapshot()
+        try:
+            city = await registry.snapshot()
+        except StoreUnavailable as error:
+            return JSONResponse({"status": error.code}, error.status)
         counts = {"facilities": len(city.facilities), "nodes": len(city.nodes)}
         return JSONResponse({"status": "ok", **counts, "circuits": history.breakers.counts()})
 

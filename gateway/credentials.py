@@ -1,6 +1,6 @@
 """Whether a request is from the node it names, and whether that node asks too often. What it asks is enrolment.py and sync.py.
 
-Memory is of this process: with several gateways behind one address, the sync of one node must reach one of them.
+Requests seen are in the database, so that a second one is refused by every gateway on it. Rates are counted by each process.
 """
 
 from __future__ import annotations
@@ -8,19 +8,27 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 import msgspec
 from cachetools import TTLCache
-from sqlalchemy import select
+from sqlalchemy import delete, select, text
+from sqlalchemy.ext.asyncio import AsyncConnection
 from starlette.requests import Request
 
-from gateway.errors import FacilityNotYours, MessageTooLarge, NodeRefused, RateExceeded
-from gateway.store.engine import Store
-from gateway.store.tables import FACILITY, NODE, WAREHOUSE_FACILITY
+from gateway.errors import FacilityNotYours, MessageMalformed, MessageTooLarge, NodeRefused, RateExceeded
+from gateway.store.engine import Hold, Store
+from gateway.store.tables import FACILITY, NODE, NODE_REQUEST, WAREHOUSE_FACILITY, moment
 from schema.messages import MESSAGE_BYTES_LIMIT, NodeRole, PublicKey
 from schema.node_request import LEEWAY_SECONDS, LIFE_SECONDS, NodeRequestError, verify_request
 
-TOKENS_REMEMBERED = 1_000_000
+# Longer than a request lives, by more than the clocks of two gateways may differ.
+REMEMBERED_SECONDS = LIFE_SECONDS + 2 * LEEWAY_SECONDS + 600
+FORGET_SECONDS = 60
+# One statement on SQLite and PostgreSQL; of two at once the second waits for the first, and then changes no row.
+_FIRST_USE = text(
+    "INSERT INTO node_request (digest, expires_at) VALUES (:digest, :expires_at) ON CONFLICT (digest) DO NOTHING"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +53,7 @@ class Credentials:
 
     def __init__(self, store: Store, now: Callable[[], float]) -> None:
         self._store, self._now = store, now
-        # A request signed before this process began could have been seen by the one before it.
-        self._began = now() - LEEWAY_SECONDS
-        self._seen: TTLCache[str, None] = TTLCache(TOKENS_REMEMBERED, LIFE_SECONDS + 2 * LEEWAY_SECONDS, timer=now)
+        self._forgot_at = 0.0
 
     async def authenticate(self, authorization: str | None, node_id: str, path: str, body: bytes) -> Authentic:
         """The node, when `authorization` is 'Bearer <JWS>' by its key for this path and body. Raises NodeRefused."""
@@ -73,13 +79,33 @@ class Credentials:
             raise NodeRefused(error.code) from None
         if claims.iss != node_id:
             raise NodeRefused("ISSUER")
-        if claims.iat < self._began:
-            raise NodeRefused("BEFORE_START")
-        seen = hashlib.sha256(f"{node_id}\n{claims.jti}".encode()).hexdigest()
-        if seen in self._seen:
+        if not await self._first_use(hashlib.sha256(f"{node_id}\n{claims.jti}".encode()).digest()):
             raise NodeRefused("REPLAYED")
-        self._seen[seen] = None
         return Authentic(row.pk, node_id, facilities, role)
+
+    async def _first_use(self, digest: bytes) -> bool:
+        now = self._now()
+        async with self._store.writing(Hold.ROWS) as connection:
+            if now - self._forgot_at > FORGET_SECONDS:
+                old = NODE_REQUEST.c.expires_at < moment(datetime.fromtimestamp(now, UTC))
+                await connection.execute(delete(NODE_REQUEST).where(old))
+                self._forgot_at = now
+            expires = moment(datetime.fromtimestamp(now + REMEMBERED_SECONDS, UTC))
+            return (await connection.execute(_FIRST_USE, {"digest": digest, "expires_at": expires})).rowcount == 1
+
+
+async def still_serves(connection: AsyncConnection, node: Authentic) -> None:
+    """Looks again inside the transaction that writes: since authenticate, another gateway may have revoked the node
+    (NodeRefused) or handed a facility of its to another (FacilityNotYours)."""
+    served = select(FACILITY.c.code).where(FACILITY.c.node == node.pk)
+    if node.role is NodeRole.WAREHOUSE:
+        copied = FACILITY.join(WAREHOUSE_FACILITY, WAREHOUSE_FACILITY.c.facility == FACILITY.c.pk)
+        served = select(FACILITY.c.code).select_from(copied).where(WAREHOUSE_FACILITY.c.node == node.pk)
+    if not node.facilities.keys() <= set((await connection.execute(served)).scalars()):
+        raise FacilityNotYours
+    revoked = select(NODE.c.revoked_at).where(NODE.c.pk == node.pk)
+    if (await connection.execute(revoked)).scalar_one() is not None:
+        raise NodeRefused("REVOKED")
 
 
 class RateLimit:
@@ -101,7 +127,7 @@ class RateLimit:
 
 
 async def read_body(request: Request) -> bytes:
-    """The body; MessageTooLarge as soon as it is longer than a message may be."""
+    """The body; MessageTooLarge as soon as it is longer than a message may be. MessageMalformed for NUL in a text."""
     parts: list[bytes] = []
     size = 0
     async for part in request.stream():
@@ -109,4 +135,7 @@ async def read_body(request: Request) -> bytes:
         if size > MESSAGE_BYTES_LIMIT:
             raise MessageTooLarge
         parts.append(part)
-    return b"".join(parts)
+    body = b"".join(parts)
+    if b"\\u0000" in body:  # PostgreSQL has no such text; SQLite shall not take what the other refuses
+        raise MessageMalformed
+    return body

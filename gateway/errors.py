@@ -9,6 +9,7 @@ GatewayError
 │   ├── MessageTooLarge      MESSAGE_TOO_LARGE        more bytes or patients than one message may carry
 │   ├── FacilityNotYours     FACILITY_NOT_YOURS       a node spoke for a facility it was not enrolled with
 │   ├── RateExceeded         RATE_EXCEEDED            come back after retry_after_seconds
+│   ├── StoreUnavailable     STORE_UNAVAILABLE        the gateway's own database cannot be used now
 │   └── UnknownFacility      UNKNOWN_FACILITY         no such facility is registered
 └── InternalError            only logged; a client sees the code alone
     ├── SettingsInvalid      SETTINGS_INVALID         the configuration cannot be used
@@ -136,6 +137,19 @@ class UnknownFacility(ClientError):
         super().__init__(
             f"Chưa đăng ký cơ sở {facility}; thêm: city-gateway facility add",
             f"facility {facility} is not registered; add it: city-gateway facility add",
+        )
+
+
+class StoreUnavailable(ClientError):
+    """Where nothing can be read nothing is known, which is not the same as nothing found."""
+
+    code = "STORE_UNAVAILABLE"
+    status = 503
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Cổng chưa dùng được cơ sở dữ liệu của mình; thử lại sau",
+            "the gateway cannot use its own database now; try again later",
         )
 
 

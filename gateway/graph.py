@@ -104,7 +104,7 @@ class Query:
 
     @strawberry.field(description="Các cơ sở đã đăng ký. The city's registered facilities.")
     async def facilities(self, info: Info) -> list[Facility]:
-        city = await info.context.history.registry.snapshot()
+        city = await answering(info.context.history.registry.snapshot())
         return [Facility(code=f.code, name=f.name) for f in city.facilities.values()]
 
     @strawberry.field(description="Các giấy đồng ý của chính người hỏi. The caller's own grants, newest first.")

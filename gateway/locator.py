@@ -7,12 +7,13 @@ every row found is either kept or withheld with a reason for the ledger.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
+from gateway.errors import StoreUnavailable
 from gateway.identity import PersonDigest, agrees
 from gateway.store.tables import KIND_NUMBERS
 from schema.identity import STRONG, IdentifierKind
@@ -60,10 +61,10 @@ class Choice:
 
 
 class Locator(Protocol):
-    """One implementation a database."""
+    """One implementation a database: SqliteLocator here, PostgresLocator in locator_postgres.py."""
 
     async def find(self, token: bytes) -> tuple[Located, ...]:
-        """All rows of a patient token, sorted by facility and ref; () when nobody has it."""
+        """All rows of a patient token, sorted by facility and ref; () when nobody has it. Raises StoreUnavailable."""
         ...
 
 
@@ -76,11 +77,17 @@ class SqliteLocator:
 
     async def find(self, token: bytes) -> tuple[Located, ...]:
         """See Locator. WAL: never waits for a writer."""
-        if self._connection is None:
-            # Used by the loop alone, but closed by whoever ends the process.
-            self._connection = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
-            self._connection.execute("PRAGMA query_only=ON")
-        return tuple(_located(row) for row in self._connection.execute(_FIND, (token,)).fetchall())
+        try:
+            if self._connection is None:
+                # Used by the loop alone, but closed by whoever ends the process. mode=rw makes no file.
+                uri = f"{self._path.resolve().as_uri()}?mode=rw"
+                self._connection = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
+                self._connection.execute("PRAGMA query_only=ON")
+            rows = self._connection.execute(_FIND, (token,)).fetchall()
+        except sqlite3.Error:
+            self.close()
+            raise StoreUnavailable from None
+        return tuple(located_of(row) for row in rows)
 
     def close(self) -> None:
         """Closes the connection; the next find opens it again."""
@@ -89,9 +96,8 @@ class SqliteLocator:
             self._connection = None
 
 
-def _located(
-    row: tuple[str, str, str, int, bytes | None, bytes | None, bytes | None, int | None, int],
-) -> Located:
+def located_of(row: Sequence[Any]) -> Located:
+    """A row of the locator, in the order of the statement's columns; booleans may be numbers."""
     node_id, facility, ref, kind, day, year, sex, fits, doubtful = row
     person = PersonDigest(day, year, sex)
     return Located(node_id, facility, ref, _KINDS[kind], person, None if fits is None else bool(fits), bool(doubtful))

@@ -44,7 +44,7 @@ def key_of(edge: Any) -> Place:
     return edge.sortKey, edge.facility, edge.id
 
 
-def merge(connections: Iterable[Any], size: int, late: bool = False, lost: frozenset[int] = frozenset()) -> Page:
+def merge(connections: Iterable[Any], size: int, lost: frozenset[int] = frozenset(), late: bool = False) -> Page:
     """The page of one connection from the nodes' decoded connections.
 
     Total order: (sort time, facility, id), greatest first, compared by code point. `size` counts source edges, so a page

@@ -140,7 +140,7 @@ async def read_city(store: Store) -> City:
     async with store.reading() as connection:
         nodes = (await connection.execute(select(NODE))).all()
         health = {row.facility: row for row in await connection.execute(select(FACILITY_HEALTH))}
-        rows = (await connection.execute(select(FACILITY).order_by(FACILITY.c.code))).all()
+        rows = sorted((await connection.execute(select(FACILITY))).all(), key=lambda row: str(row.code))
         copied = (await connection.execute(select(WAREHOUSE_FACILITY).order_by(WAREHOUSE_FACILITY.c.node))).all()
     ids = {node.pk: node.id for node in nodes}
     facilities = {row.code: _facility(row, ids.get(row.node), health.get(row.pk)) for row in rows}

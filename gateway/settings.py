@@ -18,6 +18,8 @@ from pydantic_settings import (
     SettingsConfigDict,
     TomlConfigSettingsSource,
 )
+from sqlalchemy import make_url
+from sqlalchemy.exc import ArgumentError
 
 from gateway.errors import SettingsInvalid
 from schema.identity import IdentifierKind
@@ -64,6 +66,7 @@ class Settings(BaseSettings):
     node_deadline_seconds: Positive = 1.8
     locator_fresh_seconds: Positive = 300.0
     registry_fresh_seconds: Positive = 2.0
+    database_deadline_seconds: Positive = 1.0
     transport: Literal["pyreqwest", "httpx"] = "pyreqwest"
     max_response_bytes: Count = 8_388_608
     max_connections_per_node: Count = 32
@@ -94,6 +97,10 @@ class Settings(BaseSettings):
             raise ValueError("node_deadline_seconds must be less than request_deadline_seconds")
         if not self.database_url.startswith(("sqlite+aiosqlite:///", "postgresql+asyncpg://")):
             raise ValueError("database_url must start with sqlite+aiosqlite:/// or postgresql+asyncpg://")
+        try:
+            make_url(self.database_url)
+        except (ArgumentError, ValueError):  # its own text can quote a part of the password
+            raise ValueError("database_url cannot be read as a URL") from None
         return self
 
     @classmethod

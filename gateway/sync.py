@@ -19,12 +19,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from starlette.requests import Request
 from starlette.responses import Response
 
-from gateway.credentials import Authentic, Credentials, RateLimit, read_body
+from gateway.credentials import Authentic, Credentials, RateLimit, read_body, still_serves
 from gateway.errors import MessageMalformed
 from gateway.identity import CityKey
 from gateway.registry import Health, Registry
 from gateway.settings import Settings
-from gateway.store.engine import Store
+from gateway.store.engine import Hold, Store
 from gateway.store.tables import (
     FACILITY_HEALTH,
     KIND_NUMBERS,
@@ -120,9 +120,12 @@ async def take_in(
     except ValueError:  # a date of no calendar
         raise MessageMalformed from None
     refs = {patient.ref for patient in request.patients} | set(request.withdrawn)
-    async with store.writing() as connection:
+    async with store.writing(Hold.BESIDE) as connection:
         where = NODE_POSITION.c.node == node.pk
-        accepted: int = (await connection.execute(select(NODE_POSITION.c.accepted).where(where))).scalar_one()
+        # Two messages of one node queue on its row; enrolment and revocation hold everything.
+        position = select(NODE_POSITION.c.accepted).where(where).with_for_update()
+        accepted: int = (await connection.execute(position)).scalar_one()
+        await still_serves(connection, node)
         if request.since > accepted:
             # This side came back from a backup: taking the batch would leave a gap nobody ever fills.
             return TakenIn(SyncReply(accepted, now.timestamp()), False, {})

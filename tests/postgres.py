@@ -6,7 +6,9 @@ import asyncio
 import atexit
 import tempfile
 import warnings
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import lru_cache
 from itertools import count
 from urllib.parse import quote
@@ -42,3 +44,26 @@ def fresh_database() -> str:
     with ThreadPoolExecutor(1) as pool:
         pool.submit(lambda: asyncio.run(make())).result()
     return f"postgresql+asyncpg://postgres@/{name}?host={quote(folder, safe='')}"
+
+
+@contextmanager
+def away(url: str) -> Iterator[None]:
+    """The database of this URL ends every connection and takes no new one, as while its server is down."""
+    name = url.partition("@/")[2].partition("?")[0]
+
+    def command(*statements: str) -> None:
+        async def run() -> None:
+            connection = await asyncpg.connect(host=_folder(), user="postgres", database="postgres")
+            for statement in statements:
+                await connection.execute(statement)
+            await connection.close()
+
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(lambda: asyncio.run(run())).result()
+
+    end = f"SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = '{name}'"
+    command(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false", end)
+    try:
+        yield
+    finally:
+        command(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")

@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 import uvicorn
 from starlette.applications import Starlette
 
+from gateway.app import locator_of
 from gateway.enrolment import invite, revoke
 from gateway.identity import CityKey, create_city_key, load_city_key
 from gateway.keys import create_signing_key, load_signing_key
@@ -26,6 +27,7 @@ from gateway.registry import City, Registry, read_city, register_facility
 from gateway.settings import Settings
 from gateway.store.engine import Store, open_store
 from gateway.store.migrate import prepare
+from gateway.store.tables import METADATA
 from schema.identity import IdentifierKind
 from schema.messages import NodeRole, PublicKey
 
@@ -73,7 +75,7 @@ class RunningGateway:
 
     @property
     def database(self) -> Path:
-        """The SQLite file."""
+        """The SQLite file; none on PostgreSQL."""
         return self.settings.data_folder / "gateway.db"
 
     def now(self) -> datetime:
@@ -108,19 +110,35 @@ class RunningGateway:
 
     def find(self, kind: IdentifierKind, value: str) -> tuple[Located, ...]:
         """What the locator knows of an identifier."""
-        locator = SqliteLocator(self.database)
-        try:
-            return outside(locator.find(self.key.patient_token(kind, value)))
-        finally:
-            locator.close()
+        token = self.key.patient_token(kind, value)
+
+        async def work(store: Store) -> tuple[Located, ...]:
+            locator = locator_of(store)
+            try:
+                return await locator.find(token)
+            finally:
+                if isinstance(locator, SqliteLocator):
+                    locator.close()
+
+        found: tuple[Located, ...] = self.with_store(work)
+        return found
 
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
-        """A look into the database file."""
+        """A look into the database."""
+        if not self.database.exists():
+            return [tuple(row) for row in self.with_store(lambda store: _rows(store, sql))]
         connection = sqlite3.connect(self.database)
         try:
             return connection.execute(sql).fetchall()
         finally:
             connection.close()
+
+    def content(self) -> bytes:
+        """All that the database holds: the bytes of SQLite's files, or every row of PostgreSQL as text."""
+        if self.database.exists():
+            return b"".join(file.read_bytes() for file in self.database.parent.glob("gateway.db*"))
+        texts = [str(self.rows(f"SELECT t::text FROM {name} t")) for name in METADATA.tables]
+        return "\n".join(texts).encode()
 
     def app(self) -> Starlette:
         """The routes for nodes, and a lifespan that closes the store."""
@@ -153,6 +171,11 @@ class RunningGateway:
             self._thread.join(WAIT_SECONDS)
             assert not self._thread.is_alive()
             self._server = None
+
+
+async def _rows(store: Store, sql: str) -> Any:
+    async with store.reading() as connection:
+        return (await connection.exec_driver_sql(sql)).fetchall()
 
 
 def outside(work: Coroutine[Any, Any, T]) -> T:

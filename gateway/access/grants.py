@@ -16,13 +16,15 @@ from operator import ge
 from pathlib import Path
 from typing import Any, Protocol
 
+from asyncpg.exceptions import PostgresError
 from sqlalchemy import insert, select, text, update
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from gateway.errors import ClientError
-from gateway.store.engine import Store
+from gateway.errors import ClientError, StoreUnavailable
+from gateway.store.engine import Hold, Store
 from gateway.store.grants import COLUMNS, GRANTS, NEXT_VERSION
+from gateway.store.reader import PointReader
 from gateway.store.tables import from_moment, moment
 from schema.access import GrantInput, VouchedBy
 from schema.elements import RecordKind
@@ -30,7 +32,9 @@ from schema.filters import period_bounds
 
 DAYS_LIMIT = 366
 _FACILITY = re.compile(r"[0-9A-Z]{5}", re.ASCII)
+_GRANT_ID = re.compile(r"[0-9A-Za-z_-]{1,64}", re.ASCII)
 _GRANTS = select(*(GRANTS.c[name] for name in COLUMNS))
+_AWAY = (StoreUnavailable, SQLAlchemyError, OSError)  # also what only a damaged store would say
 
 
 class GrantStoreUnavailable(ClientError):
@@ -116,7 +120,7 @@ class SqliteGrantReader:
                 uri = f"{self._path.resolve().as_uri()}?mode=ro"
                 self._connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=0.05)
             row = self._connection.execute(self._SQL, (grant_id,)).fetchone()
-        except (sqlite3.Error, UnicodeEncodeError):
+        except sqlite3.Error:
             self.close()
             raise GrantStoreUnavailable from None
         return None if row is None else _grant(dict(zip(COLUMNS, row, strict=True)))
@@ -128,20 +132,21 @@ class SqliteGrantReader:
             self._connection = None
 
 
-class StoreGrantReader:
-    """The same through the gateway's engine, for databases that are not a file."""
+class PostgresGrantReader:
+    """One prepared statement outside any transaction, which sees what every gateway committed last."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    _SQL = f"SELECT {', '.join(COLUMNS)} FROM {GRANTS.name} WHERE id = $1"
+
+    def __init__(self, points: PointReader) -> None:
+        self._points = points
 
     async def find(self, grant_id: str) -> Grant | None:
         """See GrantReader."""
         try:
-            async with self._store.reading() as connection:
-                row = (await connection.execute(_GRANTS.where(GRANTS.c.id == grant_id))).mappings().first()
-        except (SQLAlchemyError, OSError, UnicodeEncodeError):
+            rows = await self._points.fetch(self._SQL, grant_id)
+        except (StoreUnavailable, PostgresError):
             raise GrantStoreUnavailable from None
-        return None if row is None else _grant(row)
+        return _grant(dict(zip(COLUMNS, rows[0], strict=True))) if rows else None
 
 
 class GrantStore:
@@ -155,11 +160,12 @@ class GrantStore:
         new_id: Callable[[], str] = lambda: secrets.token_urlsafe(16),
     ) -> None:
         self._store, self._clock, self._new_id = store, clock, new_id
-        self._reader = reader or (SqliteGrantReader(store.path) if store.path else StoreGrantReader(store))
+        self._reader = reader or reader_of(store)
 
     async def find(self, grant_id: str) -> Grant | None:
         """The grant as it is now; raises GrantStoreUnavailable."""
-        return await self._reader.find(grant_id)
+        # What is no id is nobody's: NUL or half a surrogate pair must not look like a store that is away.
+        return await self._reader.find(grant_id) if _GRANT_ID.fullmatch(grant_id) else None
 
     async def give(self, patient_token: bytes, terms: GrantInput) -> Grant:
         """A new grant of this patient; raises GrantTermsRefused or GrantStoreUnavailable."""
@@ -179,10 +185,10 @@ class GrantStore:
             "vouched_by": VouchedBy.GATEWAY.value,
         }
         try:
-            async with self._store.writing() as connection:
+            async with self._store.writing(Hold.ROWS) as connection:
                 row["version"] = await _next_version(connection, patient_token)
                 await connection.execute(insert(GRANTS).values(row))
-        except (SQLAlchemyError, OSError):
+        except _AWAY:
             raise GrantStoreUnavailable from None
         return _grant(row)
 
@@ -192,25 +198,35 @@ class GrantStore:
         try:
             async with self._store.reading() as connection:
                 return [_grant(row) for row in (await connection.execute(query)).mappings()]
-        except (SQLAlchemyError, OSError):
+        except _AWAY:
             raise GrantStoreUnavailable from None
 
     async def withdraw(self, patient_token: bytes, grant_id: str) -> Grant:
         """The withdrawn grant; a second time changes nothing. Raises GrantNotFound (another patient's too) or GrantStoreUnavailable."""
+        if not _GRANT_ID.fullmatch(grant_id):
+            raise GrantNotFound
         mine = (GRANTS.c.id == grant_id) & (GRANTS.c.patient_token == patient_token)
         change = update(GRANTS).where(mine, GRANTS.c.withdrawn_at.is_(None))
         try:
-            async with self._store.writing() as connection:
+            async with self._store.writing(Hold.ROWS) as connection:
                 changed = await connection.execute(change.values(withdrawn_at=_moment(self._clock())))
                 if changed.rowcount:
                     version = await _next_version(connection, patient_token)
                     await connection.execute(update(GRANTS).where(mine).values(version=version))
                 row = (await connection.execute(_GRANTS.where(mine))).mappings().first()
-        except (SQLAlchemyError, OSError, UnicodeEncodeError):
+        except _AWAY:
             raise GrantStoreUnavailable from None
         if row is None:
             raise GrantNotFound
         return _grant(row)
+
+
+def reader_of(store: Store) -> GrantReader:
+    """The way to read one grant that fits the database."""
+    if store.points is not None:
+        return PostgresGrantReader(store.points)
+    assert store.path is not None
+    return SqliteGrantReader(store.path)
 
 
 def check_terms(terms: GrantInput) -> None:

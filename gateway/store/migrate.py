@@ -13,13 +13,14 @@ _HERE = Path(__file__).parent / "migrations"
 
 
 async def prepare(store: Store) -> None:
-    """`upgrade head`. Safe to run at every start. Raises StoreTooNew when a newer release was here before."""
+    """`upgrade head`. Safe at every start, of several gateways too: one waits for the other. Raises StoreTooNew when a newer
+    release was here before."""
     async with store.writing() as connection:
         await connection.run_sync(upgrade)
 
 
-def upgrade(connection: Connection) -> None:
-    """`upgrade head` on this connection, in its transaction."""
+def upgrade(connection: Connection, revision: str = "head") -> None:
+    """Forward to this revision on this connection, in its transaction."""
     from alembic import command  # costs 0.1 s and memory that only a start needs
     from alembic.config import Config
     from alembic.util import CommandError
@@ -29,7 +30,7 @@ def upgrade(connection: Connection) -> None:
     config.set_main_option("path_separator", "os")
     config.attributes["connection"] = connection
     try:
-        command.upgrade(config, "head")
+        command.upgrade(config, revision)
     except CommandError as error:
         if "Can't locate revision" not in str(error):
             raise

@@ -103,6 +103,15 @@ class WarehouseFacilityRow(GatewayModel, table=True):
     feeds: str = "[]"
 
 
+class NodeRequestRow(GatewayModel, table=True):
+    """A node's signed request that was seen, as a SHA-256, until long after it could be believed again."""
+
+    __tablename__ = "node_request"
+    __table_args__ = (Index("node_request_by_time", "expires_at"),)
+    digest: bytes = Field(sa_column=Column(LargeBinary, primary_key=True))
+    expires_at: str
+
+
 class LocatorRow(GatewayModel, table=True):
     """Patient token -> (node, ref, facility), with the digests that decide whether rows may be one person.
 
@@ -129,6 +138,7 @@ INVITATION: Table = METADATA.tables["invitation"]
 NODE_POSITION: Table = METADATA.tables["node_position"]
 FACILITY_HEALTH: Table = METADATA.tables["facility_health"]
 WAREHOUSE_FACILITY: Table = METADATA.tables["warehouse_facility"]
+NODE_REQUEST: Table = METADATA.tables["node_request"]
 LOCATOR: Table = METADATA.tables["locator"]
 
 

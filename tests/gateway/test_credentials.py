@@ -14,6 +14,8 @@ from schema.messages import BATCH_LIMIT
 from tests.hand_made_node import CCCD, HandMadeNode, patient
 from tests.running import RunningGateway
 
+pytestmark = pytest.mark.usefixtures("database")
+
 
 @pytest.fixture
 def gateway(tmp_path: Path) -> Iterator[RunningGateway]:
@@ -63,16 +65,26 @@ def test_a_token_works_once(gateway: RunningGateway, node: HandMadeNode) -> None
 
 def test_a_token_seen_before_a_restart_does_not_work_after_it(gateway: RunningGateway, node: HandMadeNode) -> None:
     body = node.message(patient())
-    token = node.token(body, seconds=-6)
-    assert node.send(body, token).status_code == 401  # signed before this process began
-    gateway.shift = timedelta(seconds=7)
-    good = node.token(body)
-    assert node.send(body, good).status_code == 200
+    token, unused = node.token(body), node.token(body)
+    assert node.send(body, token).status_code == 200
     gateway.stop()
-    gateway.shift += timedelta(seconds=7)
     gateway.start()
-    assert node.send(body, good).status_code == 401
-    assert node.send(body).status_code == 200
+    assert node.send(body, token).status_code == 401
+    assert node.send(body, unused).status_code == 200
+
+
+def test_requests_that_were_seen_are_forgotten_long_after_they_died(
+    gateway: RunningGateway, node: HandMadeNode
+) -> None:
+    for minutes, left in ((0, 1), (2, 2), (30, 1)):
+        gateway.shift = timedelta(minutes=minutes)
+        assert node.send(node.message(patient(), position=minutes + 1)).status_code == 200
+        assert gateway.rows("SELECT count(*) FROM node_request") == [(left,)]
+
+
+def test_a_text_that_postgresql_cannot_hold_is_malformed_on_both(gateway: RunningGateway, node: HandMadeNode) -> None:
+    reply = node.send(node.message(patient(ref="ref-00000\x00")))
+    assert refused(reply) == (400, "MESSAGE_MALFORMED")
 
 
 def test_a_revoked_node_is_refused_at_once(gateway: RunningGateway, node: HandMadeNode) -> None:

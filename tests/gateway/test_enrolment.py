@@ -11,11 +11,15 @@ from typing import Any
 import httpx
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from sqlalchemy import insert, select
 
 from gateway.enrolment import REFUSAL_SECONDS, usable_url
 from gateway.errors import UnknownFacility
+from gateway.store.tables import FACILITY, LOCATOR
 from schema.messages import PublicKey
 from tests.running import RunningGateway
+
+pytestmark = pytest.mark.usefixtures("database")
 
 
 @pytest.fixture
@@ -66,7 +70,8 @@ def test_wrong_used_and_expired_codes_get_one_answer_that_takes_as_long(gateway:
 
 def test_the_code_is_not_stored(gateway: RunningGateway) -> None:
     code = gateway.invite("01001")
-    content = b"".join(file.read_bytes() for file in gateway.settings.data_folder.glob("gateway.db*"))
+    content = gateway.content()
+    assert b"01001" in content
     assert code.encode() not in content and code.replace("-", "").encode() not in content
 
 
@@ -105,10 +110,11 @@ def test_a_facility_that_moves_takes_its_old_nodes_rows_away(gateway: RunningGat
 
     async def work(store: Any) -> None:
         async with store.writing() as connection:
-            await connection.exec_driver_sql(
-                "INSERT INTO locator (token, facility, ref, node, kind, doubtful)"
-                " SELECT x'01', f.pk, 'ref-of-old', n.pk, 1, 0 FROM facility f, node n WHERE f.code = '01001'"
-            )
+            facility, node = (
+                await connection.execute(select(FACILITY.c.pk, FACILITY.c.node).where(FACILITY.c.code == "01001"))
+            ).one()
+            row = {"token": b"1", "facility": facility, "ref": "ref-of-old", "node": node, "kind": 1, "doubtful": False}
+            await connection.execute(insert(LOCATOR).values(row))
 
     gateway.with_store(work)
     new = ask(gateway, gateway.invite("01001")).json()["node_id"]

@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ from schema.over_http import GRAPHQL_RESPONSE
 from tests.gateway.asking import HEAD, compiled, question
 from tests.plain import Json
 from tests.ports import free_port
+from tests.postgres import fresh_database
 from tests.running import outside, wait_until
 
 CCCD = "001190054321"
@@ -73,10 +75,16 @@ class Door:
         return CursorSeal.of(self.key.secret_for("page cursors")).seal(walk, bound)
 
 
-@pytest.fixture(scope="module")
-def door(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Door]:
-    folder = tmp_path_factory.mktemp("gateway")
-    settings = Settings(data_folder=folder, demo_mode=True)
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def door(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Door]:
+    with open_door(tmp_path_factory.mktemp("gateway"), "" if request.param == "sqlite" else fresh_database()) as found:
+        yield found
+
+
+@contextmanager
+def open_door(folder: Path, database_url: str) -> Iterator[Door]:
+    """A gateway on this database ("": SQLite in its folder), with one facility and no node."""
+    settings = Settings(data_folder=folder, demo_mode=True, database_url=database_url)
     create_city_key(settings.city_key_file)
     create_signing_key(settings.signing_key_file)
 

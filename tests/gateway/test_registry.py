@@ -13,6 +13,8 @@ from gateway.store.engine import Store
 from schema.elements import Feed
 from tests.running import RunningGateway
 
+pytestmark = pytest.mark.usefixtures("database")
+
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 
 

@@ -59,6 +59,13 @@ def test_a_wrong_value_is_named_but_never_shown(tmp_path: Path) -> None:
     assert "secret" not in str(caught.value)
 
 
+def test_a_database_url_that_cannot_be_read_is_never_quoted(tmp_path: Path) -> None:
+    for url in ("postgresql+asyncpg://u:secret@[::/db", "postgresql+asyncpg://u:p@h:secret/db"):
+        with pytest.raises(SettingsInvalid, match="database_url cannot be read as a URL") as caught:
+            load_settings(write(tmp_path, f'data_folder = "{tmp_path}"\ndatabase_url = "{url}"'), {})
+        assert "secret" not in str(caught.value)
+
+
 def test_settings_do_not_change_after_the_start(tmp_path: Path) -> None:
     with pytest.raises(ValidationError):
         Settings(data_folder=tmp_path).listen_port = 1

@@ -16,6 +16,8 @@ from schema.messages import BATCH_LIMIT, MESSAGE_BYTES_LIMIT, SyncPatient
 from tests.hand_made_node import CCCD, OTHER_CCCD, HandMadeNode, patient
 from tests.running import RunningGateway
 
+pytestmark = pytest.mark.usefixtures("database")
+
 
 @pytest.fixture
 def gateway(tmp_path: Path) -> Iterator[RunningGateway]:
@@ -42,11 +44,13 @@ def test_a_synced_patient_is_found_by_identifier(gateway: RunningGateway, node: 
     assert located.person == gateway.key.person_digest("1980-03-05", "MALE")
 
 
-def test_no_identifier_name_or_date_is_in_the_gateways_files(gateway: RunningGateway, node: HandMadeNode) -> None:
+def test_no_identifier_name_or_date_is_in_the_gateways_database_or_files(
+    gateway: RunningGateway, node: HandMadeNode
+) -> None:
     assert node.send(node.message(patient(birth_date="1980-12-31"))).status_code == 200
     assert refs(gateway) == ["ref-00000001"]
     files = list(gateway.settings.data_folder.iterdir())
-    content = b"".join(file.read_bytes() for file in files)
+    content = gateway.content() + b"".join(file.read_bytes() for file in files)
     assert b"ref-00000001" in content
     for canary in (CCCD, "1980-12-31", CCCD.encode().hex(), f"{int(CCCD):x}"):
         assert canary.encode() not in content

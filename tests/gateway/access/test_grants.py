@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+import asyncio
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -14,12 +15,11 @@ from alembic.migration import MigrationContext
 from gateway.access.grants import (
     Grant,
     GrantNotFound,
-    GrantReader,
     GrantStore,
     GrantStoreUnavailable,
     GrantTermsRefused,
     SqliteGrantReader,
-    StoreGrantReader,
+    reader_of,
 )
 from gateway.settings import Settings
 from gateway.store.engine import Store, open_store
@@ -30,7 +30,7 @@ from schema.elements import RecordKind
 from schema.filters import PeriodFilter
 from schema.scalars import PartialDate
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("database")]
 NOW = 1_800_000_000.0
 TOKEN, OTHER = b"\x01" + b"a" * 16, b"\x01" + b"\x00\xff" * 8
 TO_FACILITY = GrantInput(days=30, grantee_facility="01003")
@@ -46,18 +46,9 @@ async def opened(folder: Path) -> AsyncIterator[Store]:
         await store.close()
 
 
-def sqlite_reader(store: Store) -> GrantReader:
-    assert store.path is not None
-    return SqliteGrantReader(store.path)
-
-
-readers = pytest.mark.parametrize("reader", [sqlite_reader, StoreGrantReader])
-
-
-@readers
-async def test_a_grant_is_found_as_it_was_given(tmp_path: Path, reader: Callable[[Store], GrantReader]) -> None:
+async def test_a_grant_is_found_as_it_was_given(tmp_path: Path) -> None:
     async with opened(tmp_path) as store:
-        grants = GrantStore(store, lambda: NOW, reader(store))
+        grants = GrantStore(store, lambda: NOW)
         terms = GrantInput(
             days=1,
             grantee_facility="01003",
@@ -74,12 +65,9 @@ async def test_a_grant_is_found_as_it_was_given(tmp_path: Path, reader: Callable
         assert await grants.find("no-such-grant") is None
 
 
-@readers
-async def test_a_withdrawal_holds_for_the_very_next_read(
-    tmp_path: Path, reader: Callable[[Store], GrantReader]
-) -> None:
+async def test_a_withdrawal_holds_for_the_very_next_read(tmp_path: Path) -> None:
     async with opened(tmp_path) as store:
-        grants = GrantStore(store, lambda: NOW, reader(store))
+        grants = GrantStore(store, lambda: NOW)
         given = await grants.give(TOKEN, TO_FACILITY)
         before = await grants.find(given.id)
         assert before is not None and before.withdrawn_at is None
@@ -101,6 +89,25 @@ async def test_versions_of_a_patient_rise_at_each_change_and_not_with_another_pa
         assert again == withdrawn
         assert [g.id for g in await grants.of_patient(TOKEN)] == [first.id, second.id]
         assert await grants.of_patient(b"\x01nobody") == []
+
+
+async def test_changes_at_once_get_different_versions(tmp_path: Path) -> None:
+    async with opened(tmp_path) as one, opened(tmp_path) as other:
+        desks = GrantStore(one, lambda: NOW), GrantStore(other, lambda: NOW)
+        given = await asyncio.gather(*(desks[i % 2].give(TOKEN, TO_FACILITY) for i in range(8)))
+        assert sorted(g.version for g in given) == [1, 2, 3, 4, 5, 6, 7, 8]
+        withdrawn = await asyncio.gather(*(desks[i % 2].withdraw(TOKEN, given[0].id) for i in range(6)))
+        assert {g.version for g in withdrawn} == {9}
+        assert {g.version for g in await desks[1].of_patient(TOKEN)} == {g.version for g in given[1:]} | {9}
+
+
+async def test_what_is_no_id_is_nobodys_grant_and_no_failure(tmp_path: Path) -> None:
+    async with opened(tmp_path) as store:
+        grants = GrantStore(store, lambda: NOW)
+        for strange in ("", "a\x00b", "\ud800", "x" * 65, "é"):
+            assert await grants.find(strange) is None
+            with pytest.raises(GrantNotFound):
+                await grants.withdraw(TOKEN, strange)
 
 
 async def test_nobody_withdraws_another_patients_grant(tmp_path: Path) -> None:
@@ -151,7 +158,7 @@ async def test_a_store_that_cannot_be_read_fails_closed_and_names_nothing(tmp_pa
     assert not (tmp_path / "absent.db").exists()
     store = open_store(Settings(data_folder=tmp_path / "empty"))  # never migrated: no such table
     try:
-        grants = GrantStore(store, lambda: NOW, StoreGrantReader(store))
+        grants = GrantStore(store, lambda: NOW)
         with pytest.raises(GrantStoreUnavailable):
             await grants.find("x")
         with pytest.raises(GrantStoreUnavailable) as refused:
@@ -162,14 +169,17 @@ async def test_a_store_that_cannot_be_read_fails_closed_and_names_nothing(tmp_pa
 
 
 async def test_the_reader_recovers_when_the_store_comes_back(tmp_path: Path) -> None:
-    reader = SqliteGrantReader(tmp_path / "gateway.db")
+    early = open_store(Settings(data_folder=tmp_path))
+    reader = reader_of(early)
     with pytest.raises(GrantStoreUnavailable):
         await reader.find("x")
     async with opened(tmp_path) as store:
         given = await GrantStore(store, lambda: NOW).give(TOKEN, TO_FACILITY)
         found = await reader.find(given.id)
         assert isinstance(found, Grant) and found == given
-        reader.close()
+        if isinstance(reader, SqliteGrantReader):
+            reader.close()
+    await early.close()
 
 
 async def test_the_revisions_make_exactly_the_tables_of_the_code(tmp_path: Path) -> None:

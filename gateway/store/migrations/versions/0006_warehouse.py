@@ -4,21 +4,23 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0006"
-down_revision = "0002"
+down_revision = "0003"
 branch_labels = None
 depends_on = None
+
+TEXT = sa.String().with_variant(sa.String(collation="C"), "postgresql")
 
 
 def upgrade() -> None:
     for table in ("node", "invitation"):
-        op.add_column(table, sa.Column("role", sa.String(), nullable=False, server_default="SOURCE"))
+        op.add_column(table, sa.Column("role", TEXT, nullable=False, server_default="SOURCE"))
     op.create_table(
         "warehouse_facility",
         sa.Column("node", sa.Integer(), sa.ForeignKey("node.pk"), primary_key=True),
         sa.Column("facility", sa.Integer(), sa.ForeignKey("facility.pk"), primary_key=True),
-        sa.Column("declared", sa.String(), nullable=False),
-        sa.Column("synced_at", sa.String()),
+        sa.Column("declared", TEXT, nullable=False),
+        sa.Column("synced_at", TEXT),
         sa.Column("lagging", sa.Boolean(), nullable=False),
-        sa.Column("as_of", sa.String()),
-        sa.Column("feeds", sa.String(), nullable=False),
+        sa.Column("as_of", TEXT),
+        sa.Column("feeds", TEXT, nullable=False),
     )
