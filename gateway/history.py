@@ -28,6 +28,7 @@ from gateway.scatter import Post, Slice, scatter, sender
 from gateway.settings import Settings
 from gateway.transport import Transport
 from schema.access import AccessInput, Basis, PatientBy, Purpose
+from schema.bad_input import CURSOR_TEXT
 from schema.delegation import Delegation, Subject, new_delegation, sign_delegations
 from schema.elements import RecordKind
 from schema.identity import IdentifierError, canonical
@@ -145,7 +146,7 @@ class History:
         try:
             return self.seal.open(cursor, binding, self.clock())
         except BadCursor:
-            raise AskRefused("BAD_CURSOR", "Con trỏ trang không dùng được", "the page cursor cannot be used") from None
+            raise AskRefused("BAD_CURSOR", *CURSOR_TEXT) from None
 
     def _posts(
         self, requests: Sequence[NodeRequest], prepared: Prepared, variables: dict[str, Any], permit: Permit
