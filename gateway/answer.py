@@ -8,13 +8,14 @@ from typing import Any
 
 import msgspec
 
-from gateway import advice
-from gateway.coverage import Assessment, as_value, facility_value, statement_status
+from gateway.coverage import Assessment, statement_status
 from gateway.cursor import CursorSeal, Position
+from gateway.ledger import facility_value
 from gateway.merge import ConnectionWriter, merge
 from gateway.registry import City
 from gateway.scatter import NodeResult
 from gateway.shape import Shape
+from gateway.strictness import AnswerWithheld
 from gateway.subquery import SubQuery
 from schema.coverage import StatementStatus
 from schema.elements import RecordKind
@@ -43,10 +44,22 @@ class Prepared:
 
 
 @dataclass(frozen=True, slots=True)
+class Answer:
+    """One `patient` field. body: the JSON of a PatientAnswer, nothing where the caller wanted a failure instead. coverage: as
+    in Asked, for `extensions.coverage`. errors: of single facilities, without a path, where the caller wanted them.
+    """
+
+    body: bytes
+    coverage: Mapping[str, Any]
+    failure: AnswerWithheld | None
+    errors: list[dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
 class Asked:
     """What one request adds: its variables, page sizes, cursor bindings (one a connection), and who sees the answer.
 
-    patient_id: the patient's id for this client application. expires: Unix seconds until which its cursors live.
+    patient_id: the patient's id for this client application. coverage: the ledger's value, all fields and languages. expires: Unix seconds until which its cursors live.
     all_times: whether the permit reaches records of every time; within a period nothing can be said to be absent.
     """
 
@@ -55,7 +68,7 @@ class Asked:
     sizes: tuple[int, ...]
     bindings: tuple[bytes, ...]
     patient_id: str
-    notices: list[advice.Text]
+    coverage: Mapping[str, Any]
     seal: CursorSeal
     expires: int
     all_times: bool = True
@@ -68,8 +81,7 @@ def write_answer(prepared: Prepared, asked: Asked, results: tuple[NodeResult, ..
     for i, selected in enumerate(prepared.subquery.answer):
         parts.append(f'{"," if i else "{"}"{selected.key}":'.encode())
         if selected.name == "coverage":
-            value = as_value(ledger, asked.city, asked.notices)
-            parts.append(_JSON.encode(shapes[selected.key].of(value, asked.raw)))
+            parts.append(_JSON.encode(shapes[selected.key].of(asked.coverage, asked.raw)))
         elif selected.name == "__typename":
             parts.append(b'"PatientAnswer"')
         elif not ledger.located:

@@ -14,18 +14,20 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from gateway import advice
 from gateway.access.callers import Caller
-from gateway.access.decide import Permit, Refusal, decide
+from gateway.access.decide import Permit, Refusal, RefusalCode, decide
 from gateway.access.grants import GrantStore
-from gateway.answer import Asked, Prepared, write_answer
-from gateway.coverage import Assessment, assess
+from gateway.answer import Answer, Asked, Prepared, write_answer
+from gateway.coverage import assess
 from gateway.cursor import LIFE_SECONDS, BadCursor, CursorSeal, Position, binding_of
 from gateway.errors import ClientError
 from gateway.identity import CityKey
+from gateway.ledger import as_value
 from gateway.locator import Locator, choose
 from gateway.plan import NodeRequest, page_sizes, plan_query, request_variables
 from gateway.registry import Registry
 from gateway.scatter import Post, Slice, scatter, sender
 from gateway.settings import Settings
+from gateway.strictness import LENIENT, Strictness, check_known, facility_errors, failure_of
 from gateway.transport import Transport
 from schema.access import AccessInput, Basis, PatientBy, Purpose
 from schema.bad_input import CURSOR_TEXT
@@ -75,12 +77,20 @@ class History:
         self.seal = CursorSeal.of(self.city_key.secret_for("page cursors"))
 
     async def answer(
-        self, caller: Caller, by: PatientBy, access: AccessInput, prepared: Prepared, raw: Mapping[str, Any]
-    ) -> tuple[bytes, Assessment]:
-        """The JSON of a PatientAnswer and its ledger; raises ClientError."""
+        self,
+        caller: Caller,
+        by: PatientBy,
+        access: AccessInput,
+        prepared: Prepared,
+        raw: Mapping[str, Any],
+        strictness: Strictness = LENIENT,
+    ) -> Answer:
+        """The JSON of a PatientAnswer with its ledger, or why this caller does not want it; raises ClientError."""
         deadline = time.monotonic() + self.settings.request_deadline_seconds
         token = self._token(by)
         permit = await self._permit(caller, access, token)
+        if strictness.speaks_of_facilities and not permit.entitled_to_ledger:
+            raise AccessRefused(Refusal(RefusalCode.NOT_PERMITTED))
         sizes = page_sizes(prepared.subquery.connections, raw)
         bound = binding_of(token, caller.issuer, caller.subject, access.purpose.value)
         bindings = tuple(bound + c.binding(raw) for c in prepared.subquery.connections)
@@ -89,6 +99,7 @@ class History:
             for c, binding in zip(prepared.subquery.connections, bindings, strict=True)
         )
         city = await self.registry.snapshot()
+        check_known(strictness, city)
         choice = choose(await self.locator.find(token))
         allowed = permit.allowed.kinds
         permitted = None if allowed is None else frozenset(RecordKind(k) for k in allowed)
@@ -105,18 +116,23 @@ class History:
         results = await scatter(plan, send, prepared.subquery, pages, deadline)
         now = datetime.fromtimestamp(self.clock(), UTC)
         ledger = assess(plan, results, city, prepared.subquery, now, self.settings.locator_fresh_seconds)
+        coverage = as_value(ledger, city, notices(permit))
+        errors = facility_errors(ledger, city) if strictness.partial_errors else []
+        failure = failure_of(strictness, ledger, city) if strictness.speaks_of_facilities else None
+        if failure is not None:
+            return Answer(b"", coverage, failure, errors)
         asked = Asked(
             raw=raw,
             city=city,
             sizes=sizes,
             bindings=bindings,
             patient_id=self.city_key.pairwise_id(caller.application, token),
-            notices=notices(permit),
+            coverage=coverage,
             seal=self.seal,
             expires=int(self.clock()) + LIFE_SECONDS,
             all_times=permit.allowed.all_times,
         )
-        return write_answer(prepared, asked, results, ledger), ledger
+        return Answer(write_answer(prepared, asked, results, ledger), coverage, None, errors)
 
     def _token(self, by: PatientBy) -> bytes:
         try:

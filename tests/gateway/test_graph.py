@@ -102,7 +102,9 @@ def door(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Door]:
 def test_nobody_located_is_answered_as_unknown_never_as_an_empty_history(door: Door) -> None:
     found = door.post(question("name encounters { edges { node { id } } }"))
     assert found["data"] == {"patient": {"coverage": {"completeness": "UNCERTAIN"}, "patient": None}}
-    assert found["extensions"]["coverage"]["patient"] == {"completeness": "UNCERTAIN", "facilities": [], "behind": 1}
+    told = found["extensions"]["coverage"]["patient"]
+    assert (told["completeness"], told["located"], told["registered"]) == ("UNCERTAIN", 0, 1)
+    assert [(x["facility"]["code"], x["reason"]) for x in told["facilities"]] == [("01001", "NOT_CONNECTED")]
     assert "errors" not in found
 
 

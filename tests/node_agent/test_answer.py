@@ -58,7 +58,7 @@ def test_a_position_that_is_none_is_refused(store: Filled, after: str) -> None:
 
 
 def test_a_date_that_is_none_is_refused_before_anything_runs(store: Filled) -> None:
-    assert store.refusal(PAGE, "a", n=1, d="2024-13") == "BAD_USER_INPUT"
+    assert store.refusal(PAGE, "a", n=1, d="2024-13") == "BAD_PERIOD"
     reader = {"first": lambda _: 1, "after": lambda _: None}
     page = Page("c0_", "encounters", filter=lambda _: {"period": {"from": "12/2024"}}, **reader)
     with pytest.raises(GraphQLError) as caught:
