@@ -41,7 +41,7 @@ PLACES = {
 _QUOTED = re.compile(r"""(['"])(?:(?!\1).)*\d(?:(?!\1).)*\1""")
 _FOUND = re.compile(r"[,;] found: .*", re.DOTALL)  # what graphql-core adds of the value itself
 _LONG_NUMBER = re.compile(r"\d{5,}")
-_VARIABLE = re.compile(r"Variable '\$(\w+)'(?: has invalid value(?: at '([^']*)')?)?")
+_VARIABLE = re.compile(r"Variable '\$(\w+)'(?: has invalid value(?: at ([\w.\[\]]+))?)?")
 
 
 def syntax_refusal(error: GraphQLError) -> GraphQLError:
@@ -73,7 +73,7 @@ def variable_refusal(error: GraphQLError, operation: OperationDefinitionNode) ->
     if found is None:
         error.message = silent(error.message)
         return coded(error, "BAD_USER_INPUT") if error.message.startswith("Variable ") else error
-    name, path = found[1], (found[2] or "").replace("[", ".").split(".")
+    name, path = found[1], re.findall(r"\w+", found[2] or "")
     inside = [part for part in path if part in PLACES]
     used = [
         place for value, place in _placed(operation) if isinstance(value, VariableNode) and value.name.value == name
