@@ -5,13 +5,19 @@ And `extensions.coverage`, which says the same as the field whatever was selecte
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
+import msgspec
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from graphql import GraphQLObjectType, get_named_type
 
 from gateway.access.callers import Role
 from gateway.graph import city_schema
+from schema.identity import IdentifierKind, canonical
+from schema.messages import PublicKey
 from tests.end_to_end.conftest import HISTORY, TestCity, ledger, rows
 from tests.fault_proxy import Fault
 
@@ -156,8 +162,6 @@ def test_errors_of_single_hospitals_come_with_the_failure_too(city: TestCity, br
 
 def fields_of(name: str) -> str:
     """A selection of every field of a type; a text in both languages, under v_ and e_."""
-    from graphql import GraphQLObjectType, get_named_type
-
     kind = city_schema()._schema.type_map[name]
     assert isinstance(kind, GraphQLObjectType)
     parts: list[str] = []
@@ -217,3 +221,58 @@ def test_a_registered_reader_of_extensions_needs_no_coverage_field_and_sees_the_
     stranger = city.running.ask(city.practitioner(), bare, variables)
     assert [e["extensions"]["code"] for e in stranger["errors"]] == ["COVERAGE_NOT_SELECTED"]
     assert stranger["data"] is None and "extensions" not in stranger
+
+
+def test_a_filter_nothing_matches_is_empty_and_one_that_leaves_hospitals_out_says_so(city: TestCity) -> None:
+    plain = """query($by: PatientBy!, $access: AccessInput!, $f: RecordFilter) { patient(by: $by, access: $access) {
+      coverage { completeness facilities { facility { code } outcome reason } }
+      patient { encounters(filter: $f) { edges { sortKey } } } } }"""
+    nothing = ledger(city.ask(city.showcase, plain, f={"code": "Z99"}))
+    assert nothing == dict.fromkeys(ALL, ("EMPTY", None))
+    one = ledger(city.ask(city.showcase, plain, f={"facility": "01929"}))
+    assert one == {**dict.fromkeys(ALL, ("NOT_ASKED", "FILTERED")), "01929": ("ANSWERED", None)}
+
+
+def test_kinds_beyond_the_grant_are_not_asked_of_anybody(city: TestCity) -> None:
+    grant = city.running.give_grant(
+        canonical(IdentifierKind.CCCD, city.showcase), granteeFacility="01006", kinds=["ENCOUNTER"]
+    )
+    access = {"purpose": "TREAT", "basis": "GRANT", "evidence": grant}
+    by = {"kind": "CCCD", "value": city.showcase}
+    answer = city.running.ask(city.practitioner(), HISTORY, {"by": by, "access": access})
+    for line in answer["data"]["patient"]["coverage"]["facilities"]:
+        kinds = {k["kind"]: (k["outcome"], k["reason"]) for k in line["kinds"]}
+        assert kinds.pop("ENCOUNTER") == ("ANSWERED", None)
+        assert kinds and set(kinds.values()) == {("NOT_ASKED", "NOT_PERMITTED")}
+
+
+def test_rows_of_another_birth_date_are_withheld_with_their_reason(city: TestCity) -> None:
+    person = str(city.story("birth_conflict")[0]["identifiers"]["cccd"])
+    answer = city.ask(person, STRICT, tell=True)
+    withheld = {code: why for code, (outcome, why) in ledger(answer).items() if outcome == "WITHHELD"}
+    assert withheld and set(withheld.values()) == {"IDENTITY_CONFLICT"}
+    assert {e["extensions"]["facility"] for e in answer["errors"]} == set(withheld)
+    assert all("another birth date or sex" in e["message"] for e in answer["errors"])
+
+
+def test_a_node_that_does_not_trust_the_gateway_refuses(city: TestCity) -> None:
+    """Its enrolment names another gateway's key: by law and by code the holder of the records has the last word."""
+    node = city.running.nodes[BROKEN]
+    file = node.folder / "data" / "enrolment.json"
+    before = file.read_text()
+    stranger = Ed25519PrivateKey.generate().public_key()
+    keys = [json.loads(msgspec.json.encode(PublicKey.of(stranger)))]
+    node.stop()
+    try:
+        file.write_text(json.dumps({**json.loads(before), "gateway_keys": keys}))
+        node.start()
+        answer = city.ask(city.showcase, STRICT)
+        assert ledger(answer)[BROKEN] == ("REFUSED", "HTTP_401")
+        assert answer["data"]["patient"]["coverage"]["completeness"] == "INCOMPLETE"
+        assert {facility for facility, _ in rows(answer)} == {c for c in ALL if c != BROKEN}
+    finally:
+        node.stop()
+        file.write_text(before)
+        node.start()
+    city.running.settle(30)
+    assert ledger(city.ask(city.showcase))[BROKEN] == ("ANSWERED", None)

@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from gateway.access.callers import DEMO_ISSUER, Role
 from gateway.access.issuer import DevelopmentIssuer
 from gateway.app import MAX_REQUEST_BYTES, create_app
 from gateway.cursor import CursorSeal, Position, binding_of
+from gateway.history import History
 from gateway.identity import create_city_key, load_city_key
 from gateway.keys import create_signing_key
 from gateway.registry import register_facility
@@ -183,6 +185,24 @@ def test_a_reader_of_extensions_finds_the_ledger_there(door: Door) -> None:
     reading = door.token(Role.CITIZEN, "reader", reads_extensions=True)
     found = door.post(question("name", coverage=""), reading)
     assert found["extensions"]["coverage"]["patient"]["completeness"] == "UNCERTAIN"
+
+
+def test_who_may_not_see_facilities_learns_none_by_being_strict(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No rule gives such a permit yet; the first one that does must find this closed."""
+    strict = HEAD + ", $on: OnIncomplete! = CONTINUE, $need: [String!], $tell: Boolean! = false) { patient(by: $by, "
+    strict += (
+        "access: $access, onIncomplete: $on, require: $need, partialErrors: $tell) { coverage { completeness } } }"
+    )
+    demands: list[Json] = [{"need": ["01001"]}, {"need": ["99999"]}, {"need": "01001"}, {"on": "FAIL"}, {"tell": True}]
+    assert [door.refused(strict, **d) for d in demands[1:2]] == ["UNKNOWN_FACILITY"]
+    permit = History._permit
+
+    async def narrowed(self: History, *arguments: Any) -> Any:
+        return replace(await permit(self, *arguments), entitled_to_ledger=False)
+
+    monkeypatch.setattr(History, "_permit", narrowed)
+    assert {door.refused(strict, **demand) for demand in demands} == {"ACCESS_DENIED"}
+    assert "errors" not in door.post(strict) and "errors" not in door.post(strict, need=None)
 
 
 HERE = Position("2024-01-01T00:00:00.000000", "01001", "id", 2**33)
