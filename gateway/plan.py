@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 
 class PlanRefused(ClientError):
-    """The client's arguments cannot be asked of anyone: BAD_PAGE_SIZE, BAD_PERIOD, BAD_CODE or UNKNOWN_FACILITY."""
+    """The client's arguments cannot be asked of anyone: BAD_PAGE_SIZE, BAD_PERIOD, BAD_CODE, BAD_KINDS or UNKNOWN_FACILITY."""
 
     def __init__(self, code: str, vi: str, en: str) -> None:
         self.code = code

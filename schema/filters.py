@@ -19,7 +19,7 @@ CODE_UNSEARCHED = frozenset(".*† ")  # what a search does not look at: a prefi
 
 
 class BadArgument(ValueError):
-    """An argument nobody can be asked: BAD_PAGE_SIZE, BAD_PERIOD or BAD_CODE.
+    """An argument nobody can be asked: BAD_PAGE_SIZE, BAD_PERIOD, BAD_CODE or BAD_KINDS.
 
     The texts say what would be valid and never what was given, which may be an identifier typed into the wrong place.
     """
@@ -43,6 +43,10 @@ VALID: dict[str, tuple[str, str]] = {
         f"code là phần đầu của một mã, 1 đến {CODE_LIMIT} chữ, số hoặc dấu . - / + : _ † *, ví dụ E11; không có ký tự thay thế",
         f"code is the beginning of one code, 1 to {CODE_LIMIT} letters, digits or . - / + : _ † *, such as E11; there are no wildcards",
     ),
+    "BAD_KINDS": (
+        "kinds cần ít nhất một loại, hoặc bỏ trống để lấy mọi loại",
+        "kinds has at least one kind, or is left out for all",
+    ),
 }
 
 
@@ -54,7 +58,7 @@ def check_page_size(value: object) -> int:
 
 
 def check_filter(given: Mapping[str, Any] | None) -> None:
-    """A raw RecordFilter or TimelineFilter; raises BadArgument(BAD_PERIOD) or BadArgument(BAD_CODE)."""
+    """A raw RecordFilter or TimelineFilter; raises BadArgument: BAD_PERIOD, BAD_CODE or BAD_KINDS."""
     if not given:
         return
     period, code = given.get("period"), given.get("code")
@@ -62,6 +66,8 @@ def check_filter(given: Mapping[str, Any] | None) -> None:
         raise BadArgument("BAD_PERIOD", *VALID["BAD_PERIOD"])
     if code is not None and not _is_prefix(code):
         raise BadArgument("BAD_CODE", *VALID["BAD_CODE"])
+    if given.get("kinds") == []:  # nobody would be asked, and the empty answer would call itself complete
+        raise BadArgument("BAD_KINDS", *VALID["BAD_KINDS"])
 
 
 def _possible(start: object, end: object) -> bool:

@@ -66,6 +66,25 @@ def test_a_date_that_is_none_is_refused_before_anything_runs(store: Filled) -> N
     assert caught.value.extensions == {"code": "BAD_PERIOD"}
 
 
+@pytest.mark.parametrize(
+    ("given", "code"),
+    [
+        ({"period": {"from": "2025", "to": "2024"}}, "BAD_PERIOD"),
+        ({"period": {"to": "2024-02-30"}}, "BAD_PERIOD"),
+        ({"code": "E11%"}, "BAD_CODE"),
+        ({"code": ""}, "BAD_CODE"),
+        ({"code": CANARY + "?"}, "BAD_CODE"),
+        ({"kinds": []}, "BAD_KINDS"),
+    ],
+    ids=str,
+)
+def test_a_filter_nothing_can_pass_is_refused_and_not_answered_as_empty(store: Filled, given: Any, code: str) -> None:
+    query = "query($r:[_Any!]!,$f:TimelineFilter){_entities(representations:$r){...on Patient{timeline(filter:$f){edges{id}}}}}"
+    result = store.run(query, "a", f=given)
+    assert not result.data and [e["extensions"]["code"] for e in result.errors] == [code]
+    assert CANARY not in str(result.errors)
+
+
 def test_a_patient_outside_the_delegation_is_refused_even_beside_one_inside(store: Filled) -> None:
     assert store.refusal(NAMES, "a", delegated=()) == "NOT_DELEGATED"
     assert store.refusal(NAMES, "a", "b", delegated=("a",)) == "NOT_DELEGATED"

@@ -250,3 +250,8 @@ def test_what_is_the_beginning_of_no_code_is_refused(code: object) -> None:
 )
 def test_the_beginning_of_a_code_is_taken(code: str | None) -> None:
     assert refusal({"code": code}) is None
+
+
+def test_a_timeline_of_no_kind_at_all_is_refused() -> None:
+    assert refusal({"kinds": []}) == "BAD_KINDS"
+    assert refusal({"kinds": None}) is refusal({"kinds": "ENCOUNTER"}) is refusal({"kinds": ["ENCOUNTER"]}) is None
