@@ -1,4 +1,6 @@
-"""What the ledger tells people: one advice an outcome, in Vietnamese and English. Constant texts; nothing about a patient."""
+"""What the ledger tells people: an advice for every outcome and reason, in Vietnamese and English. Constant texts; nothing
+about a patient.
+"""
 
 from __future__ import annotations
 
@@ -68,6 +70,80 @@ COPIES: dict[str, Text] = {
         "The facility answered and the city's warehouse did not: old records kept only there may be missing.",
     ),
 }
+# Where the reason changes what a person should do or believe. A reason counts with its own outcome only: a joined line may
+# have the reason of another row beside the worst outcome.
+REASONS: dict[tuple[Outcome, str], Text] = {
+    (Outcome.NOT_ASKED, "FILTERED"): text("Không hỏi: bộ lọc loại cơ sở này.", "Not asked: the filter leaves it out."),
+    (Outcome.NOT_ASKED, "NOT_PERMITTED"): text(
+        "Không hỏi: giấy đồng ý không cho xem loại này.", "Not asked: the grant does not reach this kind."
+    ),
+    (Outcome.NOT_ASKED, "NEW_SINCE_FIRST_PAGE"): text(
+        "Hồ sơ ở đây chỉ được biết sau trang đầu nên không có trong các trang này; hãy hỏi lại từ trang đầu.",
+        "Known only since the first page was read, so it is in none of these pages; ask again from the first page.",
+    ),
+    (Outcome.NOT_ASKED, "ANSWERED_BEFORE"): text(
+        "Không hỏi lại: cơ sở đã trả lời ở các trang trước.", "Not asked again: it answered on the pages before."
+    ),
+    (Outcome.TRUNCATED, "GAP"): text(
+        "Ở trang trước cơ sở này không trả lời: hồ sơ của trang đó còn thiếu; dùng gapCursor để hỏi lại.",
+        "It did not answer on an earlier page: that page's records are still missing; ask for them by gapCursor.",
+    ),
+    (Outcome.LOCATOR_BEHIND, "NOT_CONNECTED"): text(
+        "Cơ sở chưa kết nối: có thể có hồ sơ ở đây mà hệ thống không biết; hãy hỏi người bệnh hoặc cơ sở.",
+        "Not connected yet: records may exist here that the system does not know of; ask the patient or the facility.",
+    ),
+    (Outcome.LOCATOR_BEHIND, "SYNC_BEHIND"): text(
+        "Chỉ mục của cơ sở chưa cập nhật: người bệnh mới đến đây có thể chưa được biết.",
+        "The facility's index is not current: somebody who came there lately may not be known yet.",
+    ),
+    (Outcome.LAGGING, "FEED_SILENT"): text(
+        "Nguồn dữ liệu của cơ sở im lặng quá nhịp: hồ sơ mới có thể chưa có; hãy gọi nếu cần phần mới nhất.",
+        "The facility's feed has been silent for too long: newer records may be missing; call if the newest matter.",
+    ),
+    (Outcome.UNREACHABLE, "NO_RESULT"): text(
+        "Không có kết quả từ nút: thiếu hồ sơ của cơ sở này. Hãy thử lại hoặc gọi điện.",
+        "The node gave no result: this facility's records are missing. Try again or call.",
+    ),
+    (Outcome.UNREACHABLE, "NODE_NOT_CONNECTED"): text(
+        "Nút giữ hồ sơ này không còn trong thành phố: thiếu hồ sơ. Hãy gọi cơ sở.",
+        "The node that holds these records has left the city: they are missing. Call the facility.",
+    ),
+    (Outcome.UNREACHABLE, "NODE_REVOKED"): text(
+        "Nút của cơ sở đã bị thu hồi nên không được hỏi: thiếu hồ sơ. Hãy gọi cơ sở.",
+        "The facility's node was revoked and is not asked: its records are missing. Call the facility.",
+    ),
+    (Outcome.WITHHELD, "IDENTITY_CONFLICT"): text(
+        "Có hồ sơ mang số giấy tờ này nhưng ngày sinh hoặc giới tính khác; không hiển thị, hãy xác minh với cơ sở.",
+        "Records carry this identifier with another birth date or sex; not shown, verify with the facility.",
+    ),
+    (Outcome.WITHHELD, "IDENTITY_QUARANTINED"): text(
+        "Số giấy tờ này đang mang tên nhiều người khác nhau; không hiển thị, hãy xác minh bằng giấy tờ khác.",
+        "This identifier stands for several different people; not shown, verify by another document.",
+    ),
+    (Outcome.INVALID_RESPONSE, "ANOTHER_PATIENT"): text(
+        "Cơ sở trả lời về người khác nên không dùng: thiếu hồ sơ của cơ sở này. Hãy báo thành phố.",
+        "It answered about somebody else, which was not used: its records are missing. Tell the city.",
+    ),
+    (Outcome.INVALID_RESPONSE, "REF_UNKNOWN"): text(
+        "Cơ sở không còn nhận ra người bệnh: hồ sơ có thể đã dời chỗ, hãy thử lại sau ít phút.",
+        "The facility no longer recognises the patient: the records may have moved, try again in some minutes.",
+    ),
+    (Outcome.INVALID_RESPONSE, "TOO_LARGE"): text(
+        "Câu trả lời lớn quá mức cho phép nên không dùng; hãy xin ít dòng hơn hoặc thu hẹp thời gian.",
+        "Its answer was larger than allowed and was not used; ask for fewer rows or a shorter period.",
+    ),
+}
+_FAULT = ADVICE[Outcome.INVALID_RESPONSE]
+# Faults of a node's software: a person does the same about each, and the reason tells the operator.
+REASONS |= {
+    (Outcome.INVALID_RESPONSE, reason): _FAULT
+    for reason in (
+        "NOT_UTF8", "NOT_JSON", "NOT_THE_CONTRACT", "NESTED_TOO_DEEPLY", "ERRORS_IN_ANSWER", "WRONG_NUMBER_OF_ENTITIES",
+        "TOO_MANY_ROWS", "OUT_OF_ORDER", "DUPLICATE_ID", "MORE_AFTER_NOTHING", "BODY_IS_NO_OBJECT", "ANOTHER_FACILITY",
+    )
+}  # fmt: skip
+HTTP = "HTTP_"  # and a status: REFUSED or INVALID_RESPONSE, whose own advice fits every status
+
 DOUBTFUL = text(
     "Ở đây còn hồ sơ mang số giấy tờ này nhưng có thể là của con người bệnh; hãy xác minh với cơ sở.",
     "Another record here carries this identifier but may be of the patient's child; verify with the facility.",
@@ -76,6 +152,14 @@ FAILED_ITEMS = text(
     "Cơ sở có tệp của người bệnh này bị lỗi, chưa đọc được: hồ sơ có thể thiếu phần mới nhất.",
     "A file about this patient failed here and is not readable yet: the newest part may be missing.",
 )
+
+REASONS[Outcome.WITHHELD, "IDENTITY_DOUBTFUL"] = DOUBTFUL
+
+
+def of(outcome: Outcome, reason: str | None) -> Text:
+    """The advice of a line or kind: its reason's where that says more than the outcome."""
+    return ADVICE[outcome] if reason is None else REASONS.get((outcome, reason), ADVICE[outcome])
+
 
 SUMMARY: dict[Completeness, Text] = {
     Completeness.COMPLETE: text(

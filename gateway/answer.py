@@ -9,15 +9,16 @@ from typing import Any
 
 import msgspec
 
-from gateway import advice
 from gateway.connection import ConnectionWriter
 from gateway.copies import losing
-from gateway.coverage import Assessment, as_value, facility_value, statement_status
+from gateway.coverage import Assessment, statement_status
 from gateway.cursor import CursorSeal, Walk
+from gateway.ledger import facility_value
 from gateway.merge import merge
 from gateway.registry import City
 from gateway.scatter import NodeResult
 from gateway.shape import Shape
+from gateway.strictness import AnswerWithheld
 from gateway.subquery import SubQuery
 from gateway.walk import Turn, fill
 from schema.coverage import StatementStatus
@@ -49,11 +50,23 @@ class Prepared:
 
 
 @dataclass(frozen=True, slots=True)
+class Answer:
+    """One `patient` field. body: the JSON of a PatientAnswer, nothing where the caller wanted a failure instead. coverage: as
+    in Asked, for `extensions.coverage`. errors: of single facilities, without a path, where the caller wanted them.
+    """
+
+    body: bytes
+    coverage: Mapping[str, Any]
+    failure: AnswerWithheld | None
+    errors: list[dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
 class Asked:
     """What one request adds: its variables, page sizes, cursor bindings and walks (one a connection), and who sees the answer.
 
     walks: None at a list's first page, for which `first` makes the state. patient_id: the patient's id for this client
-    application. failed: the ids of located nodes that gave nothing.
+    application. coverage: the ledger's value, all fields and languages. failed: the ids of located nodes that gave nothing.
     all_times: whether the permit reaches records of every time; within a period nothing can be said to be absent.
     """
 
@@ -62,7 +75,7 @@ class Asked:
     sizes: tuple[int, ...]
     bindings: tuple[bytes, ...]
     patient_id: str
-    notices: list[advice.Text]
+    coverage: Mapping[str, Any]
     seal: CursorSeal
     walks: tuple[Walk | None, ...]
     first: Callable[[], Walk]
@@ -77,8 +90,7 @@ def write_answer(prepared: Prepared, asked: Asked, results: tuple[NodeResult, ..
     for i, selected in enumerate(prepared.subquery.answer):
         parts.append(f'{"," if i else "{"}"{selected.key}":'.encode())
         if selected.name == "coverage":
-            value = as_value(ledger, asked.city, asked.notices)
-            parts.append(_JSON.encode(shapes[selected.key].of(value, asked.raw)))
+            parts.append(_JSON.encode(shapes[selected.key].of(asked.coverage, asked.raw)))
         elif selected.name == "__typename":
             parts.append(b'"PatientAnswer"')
         elif not ledger.located:

@@ -90,7 +90,8 @@ class Endpoint:
         context = GatewayContext(caller, request, document, by_post, self.history, {})
         result = await self.executor.run(request, context, queries_only=not by_post)
         if context.extensions:
-            result = Result(result.data, result.errors, result.request_error, context.extensions)
+            errors = [*result.errors, *context.errors]
+            result = Result(result.data, errors, result.request_error, context.extensions)
         return answer(result, media)
 
 

@@ -1,14 +1,16 @@
-"""The ledger: computed from plan x results, never from errors somebody happened to catch (DESIGN 6). Pure; the clock is passed in."""
+"""The ledger: computed from plan x results, never from errors somebody happened to catch (DESIGN 6). Pure; the clock is passed in.
+
+How a client reads it is ledger.py.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from gateway import advice
 from gateway.copy_lines import line_with_copy
 from gateway.locator import Withheld
 from gateway.plan import NEW_SINCE_FIRST_PAGE, QueryPlan, cannot_hold
@@ -144,9 +146,12 @@ def _line(plan: QueryPlan, result: NodeResult, number: int, facility: str, city:
         for kind in plan.kinds
     )
     own = [outcome for _, outcome, _, _ in kinds]
+    broken = [(o, why) for _, o, why, _ in kinds if o not in SOUND]
     outcome: Outcome
     reason: str | None
-    if lagging:
+    if broken:  # a line is never better than its kinds
+        outcome, reason = max(broken, key=lambda kind: _RANK[kind[0]])
+    elif lagging:
         outcome, reason = Outcome.LAGGING, "FEED_SILENT"
     elif any(o is Outcome.ANSWERED for o in own):
         outcome, reason = Outcome.ANSWERED, None
@@ -212,7 +217,7 @@ def _joined(lines: list[Line]) -> Line:
         # The doubt must not pass for the reason of a failure beside it, and excuse that.
         reason = DOUBTFUL if joined.reason is None and joined.outcome in SOUND else joined.reason
         return replace(joined, reason=reason, doubtful=True)
-    worst = max(lines, key=lambda line: _RANK[line.outcome])
+    worst = max(lines, key=lambda line: (_RANK[line.outcome], not line.sound))
     if worst.outcome is Outcome.EMPTY:
         worst = next((line for line in lines if line.outcome is Outcome.ANSWERED), worst)
     kinds: dict[RecordKind, tuple[Outcome, str | None, int]] = {}
@@ -257,54 +262,3 @@ def statement_status(
         if held and assessment.completeness is Completeness.COMPLETE
         else StatementStatus.UNKNOWN
     )
-
-
-def as_value(assessment: Assessment, city: City, notices: list[advice.Text]) -> Mapping[str, Any]:
-    """The Coverage of an answer by GraphQL names, texts bilingual; gateway/shape.py cuts it to the client's selection."""
-    lines = [
-        *assessment.located,
-        *(b for b in assessment.behind if b.facility not in {x.facility for x in assessment.located}),
-    ]
-    summary = advice.SUMMARY[assessment.completeness] if assessment.located else advice.NONE_LOCATED
-    return {
-        "completeness": assessment.completeness.value,
-        "facilities": [_line_value(line, city) for line in lines],
-        "registered": assessment.registered,
-        "connected": assessment.connected,
-        "current": assessment.current,
-        "located": len(assessment.located),
-        "summary": summary,
-        "notices": {language: [notice[language] for notice in notices] for language in ("VI", "EN")},
-    }
-
-
-def _line_value(line: Line, city: City) -> Mapping[str, Any]:
-    return {
-        "facility": facility_value(city, line.facility),
-        "outcome": line.outcome.value,
-        "reason": line.reason,
-        "kinds": [
-            {"kind": kind.value, "outcome": outcome.value, "reason": reason, "records": count}
-            for kind, outcome, reason, count in line.kinds
-        ],
-        "records": line.records,
-        "failedItems": line.failed_items,
-        "tookMs": line.took_ms,
-        "asOf": line.as_of,
-        "feedLagSeconds": line.lag_seconds,
-        "advice": _advice(line),
-    }
-
-
-def _advice(line: Line) -> advice.Text:
-    if line.by_copy and line.reason in advice.COPIES:
-        return advice.COPIES[line.reason]
-    if line.failed_items and line.outcome in SOUND:
-        return advice.FAILED_ITEMS
-    return advice.DOUBTFUL if line.doubtful and line.sound else advice.ADVICE[line.outcome]
-
-
-def facility_value(city: City, code: str) -> Mapping[str, Any]:
-    """A Facility by GraphQL names."""
-    state = city.facilities.get(code)
-    return {"code": code, "name": state.name if state else code}

@@ -3,9 +3,9 @@ ordinary Strawberry."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 import strawberry
@@ -15,17 +15,18 @@ from strawberry.types import Info
 
 from gateway.access.callers import Caller, Role
 from gateway.access.grants import Grant as StoredGrant
-from gateway.answer import Prepared
+from gateway.answer import Answer, Prepared
 from gateway.calls import CONTRACT_VERSION
 from gateway.connection import ConnectionWriter
 from gateway.errors import ClientError
-from gateway.history import History, Question, Told
+from gateway.history import History, Question
 from gateway.shape import shape
+from gateway.strictness import LENIENT, Strictness
 from gateway.subquery import SubQuery, compile_subquery
 from schema.access import AccessInput, Basis, Grant, GrantInput, PatientBy, Purpose
 from schema.clinical import RECORD_TYPES
 from schema.connections import connection_fields
-from schema.coverage import Coverage, StatementStatus
+from schema.coverage import Coverage, OnIncomplete, StatementStatus
 from schema.elements import Facility, Gender, Period
 from schema.execution import Completed, Document, Request
 from schema.identity import IdentifierKind
@@ -68,7 +69,7 @@ class PatientAnswer:
 
 @dataclass(slots=True)
 class GatewayContext:
-    """What one request brings. extensions: what the answer's `extensions` will hold."""
+    """What one request brings. extensions: what the answer's `extensions` will hold. errors: those that stand beside data."""
 
     caller: Caller
     request: Request
@@ -77,9 +78,10 @@ class GatewayContext:
     history: History
     extensions: dict[str, Any]
     patients: int = 0  # `patient` fields of this operation; all are resolved before the first of them is awaited
-    _together: DataLoader[Question, Told] | None = None
+    errors: list[dict[str, Any]] = field(default_factory=list)
+    _together: DataLoader[Question, Answer] | None = None
 
-    async def told(self, question: Question) -> Told:
+    async def answer(self, question: Question) -> Answer:
         """The answer to one field; several of one operation are asked together, and equal ones once."""
         if self.patients == 1:
             return await self.history.answer(question)
@@ -88,10 +90,21 @@ class GatewayContext:
         return await self._together.load(question)
 
 
-def refused(code: str, vi: str, en: str) -> GraphQLError:
-    """An error a client may see."""
+def refused(code: str, vi: str, en: str, **more: Any) -> GraphQLError:
+    """An error a client may see; `more` goes into its extensions."""
     vi, en = vi.rstrip("."), en.rstrip(".")
-    return GraphQLError(f"{vi}. {en[:1].upper()}{en[1:]}.", extensions={"code": code})
+    return GraphQLError(f"{vi}. {en[:1].upper()}{en[1:]}.", extensions={"code": code, **more})
+
+
+ON_INCOMPLETE = strawberry.argument(
+    description="FAIL: thiếu thì báo lỗi, không trả dữ liệu. An INCOMPLETE answer becomes an error."
+)
+REQUIRE = strawberry.argument(
+    description="Mã cơ sở bắt buộc phải trả lời. Codes of facilities without whose answer there is none."
+)
+PARTIAL_ERRORS = strawberry.argument(
+    description="Mỗi cơ sở lỗi thêm một dòng trong errors; dữ liệu vẫn giữ. One error a failed facility beside the data."
+)
 
 
 @strawberry.type
@@ -114,9 +127,17 @@ class Query:
         return [grant_value(g) for g in await answering(context.history.grants.of_patient(token))]
 
     @strawberry.field(description="Bệnh sử qua các cơ sở. A patient's history across facilities.")
-    async def patient(self, info: Info, by: PatientBy, access: AccessInput) -> PatientAnswer | None:
+    async def patient(
+        self,
+        info: Info,
+        by: PatientBy,
+        access: AccessInput,
+        on_incomplete: Annotated[OnIncomplete, ON_INCOMPLETE] = OnIncomplete.CONTINUE,
+        require: Annotated[list[str] | None, REQUIRE] = None,
+        partial_errors: Annotated[bool, PARTIAL_ERRORS] = False,
+    ) -> PatientAnswer | None:
         # Null with an error of its own when refused: in a ward list one refusal must not take the others' answers away.
-        return await patient_answer(info._raw_info, by, access)  # type: ignore[return-value]
+        raise TypeError("resolve_patient answers this field")
 
 
 @strawberry.type
@@ -134,8 +155,10 @@ class Mutation:
         return grant_value(await answering(context.history.grants.withdraw(own_token(context), str(id))))
 
 
-async def patient_answer(info: GraphQLResolveInfo[Any], by: PatientBy, access: AccessInput) -> Completed:
-    """The finished answer of one `patient` field, and its ledger in `extensions.coverage`."""
+async def patient_answer(
+    info: GraphQLResolveInfo[Any], by: PatientBy, access: AccessInput, strictness: Strictness
+) -> Completed:
+    """The finished answer of one `patient` field, and its ledger in `extensions.coverage`, also where it fails."""
     context: GatewayContext = info.context
     if not context.by_post:
         raise refused("POST_REQUIRED", "Hồ sơ chỉ hỏi bằng POST", "clinical queries are sent by POST")
@@ -147,22 +170,34 @@ async def patient_answer(info: GraphQLResolveInfo[Any], by: PatientBy, access: A
             f"Mỗi lần hỏi tối đa {PATIENTS_LIMIT} người bệnh",
             f"at most {PATIENTS_LIMIT} patients may be asked for at once",
         )
-    body, ledger = await answering(context.told(Question(context.caller, by, access, prepared, raw)))
-    context.extensions.setdefault("coverage", {})[info.path.key] = {
-        "completeness": ledger.completeness.value,
-        "facilities": [{"code": x.facility, "outcome": x.outcome.value, "reason": x.reason} for x in ledger.located],
-        "behind": len(ledger.behind),
-    }
-    return Completed(msgspec.Raw(body))
+    question = Question(context.caller, by, access, prepared, raw, strictness)
+    answer: Answer = await answering(context.answer(question))
+    context.extensions.setdefault("coverage", {})[info.path.key] = answer.coverage
+    context.errors += [{**error, "path": [info.path.key]} for error in answer.errors]
+    if answer.failure is not None:
+        failure = answer.failure
+        raise refused(failure.code, failure.vi, failure.en, facilities=failure.facilities)
+    return Completed(msgspec.Raw(answer.body))
 
 
-def resolve_patient(_: Any, info: GraphQLResolveInfo[Any], by: dict[str, Any], access: dict[str, Any]) -> Any:
+def resolve_patient(
+    _: Any,
+    info: GraphQLResolveInfo[Any],
+    by: dict[str, Any],
+    access: dict[str, Any],
+    onIncomplete: Any = None,  # noqa: N803 - the contract's names
+    require: list[str] | None = None,
+    partialErrors: bool = False,  # noqa: N803
+) -> Any:
     """graphql-core's resolver of `patient`: makes the two inputs by hand, which Strawberry does by walking their types
     anew at each call, for a tenth of the gateway's whole cost."""
     info.context.patients += 1
     evidence = access.get("evidence")
     given = AccessInput(purpose=Purpose(access["purpose"]), basis=Basis(access["basis"]), evidence=evidence)
-    return patient_answer(info, PatientBy(kind=IdentifierKind(by["kind"]), value=by["value"]), given)
+    fails = onIncomplete is not None and OnIncomplete(onIncomplete) is OnIncomplete.FAIL
+    strict = fails or require or partialErrors
+    strictness = Strictness(fails, frozenset(require or ()), partialErrors) if strict else LENIENT
+    return patient_answer(info, PatientBy(kind=IdentifierKind(by["kind"]), value=by["value"]), given, strictness)
 
 
 async def answering(work: Any) -> Any:

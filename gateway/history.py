@@ -8,33 +8,36 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from msgspec.structs import replace
 
 from gateway import advice
 from gateway.access.callers import Caller
-from gateway.access.decide import Permit, Refusal, decide
+from gateway.access.decide import Permit, Refusal, RefusalCode, decide
 from gateway.access.grants import GrantStore
-from gateway.answer import Asked, Prepared, write_answer
+from gateway.answer import Answer, Asked, Prepared, write_answer
 from gateway.breaker import Breakers, Rules
 from gateway.bulkhead import Bulkheads
 from gateway.calls import Call, Inquiry, calls_of, posts_of
 from gateway.copies import choose_beside
 from gateway.copy_lines import heed
-from gateway.coverage import Assessment, assess
+from gateway.coverage import assess
 from gateway.cursor import LIFE_SECONDS, BadCursor, CursorSeal, Walk, binding_of
 from gateway.errors import ClientError
 from gateway.identity import CityKey
+from gateway.ledger import as_value
 from gateway.locator import Locator, choose
 from gateway.plan import page_sizes, plan_query
 from gateway.registry import Registry
 from gateway.scatter import NodeResult, Post, ask_parts, failed_nodes, gathered, send_post
 from gateway.settings import Settings
+from gateway.strictness import LENIENT, Strictness, check_known, facility_errors, failure_of
 from gateway.transport import Transport
 from gateway.walk import gap_nodes, mark
 from schema.access import AccessInput, Basis, PatientBy, Purpose
+from schema.bad_input import CURSOR_TEXT
 from schema.elements import RecordKind
 from schema.identity import IdentifierError, canonical
 from schema.jws import key_id
@@ -66,13 +69,7 @@ class Question:
     access: AccessInput
     prepared: Prepared
     raw: dict[str, Any]
-
-
-class Told(NamedTuple):
-    """The JSON of a PatientAnswer, and its ledger."""
-
-    body: bytes
-    ledger: Assessment
+    strictness: Strictness = LENIENT
 
 
 @dataclass(slots=True)
@@ -99,8 +96,8 @@ class History:
         self.breakers = Breakers(breaker_rules(s))
         self.bulkheads = Bulkheads(s.max_connections_per_node, s.max_waiting_per_node, s.retry_share)
 
-    async def answer(self, question: Question) -> Told:
-        """One patient's answer; raises ClientError."""
+    async def answer(self, question: Question) -> Answer:
+        """One patient's answer with its ledger, or why this caller does not want it; raises ClientError."""
         inquiry = await self._inquire(question)
         (results,) = await self._ask([inquiry])
         return self._tell(question, inquiry, results)
@@ -108,7 +105,7 @@ class History:
     async def answers(self, questions: list[Question]) -> list[Any]:
         """The answers of all `patient` fields of one operation, asked together: one call a node for all that are asked alike.
 
-        A Told each, or the ClientError that refuses that one; as a batch function of aiodataloader.
+        An Answer each, or the ClientError that refuses that one; as a batch function of aiodataloader.
         """
         made = await asyncio.gather(*map(self._inquire, questions), return_exceptions=True)
         asked = [inquiry for inquiry in made if not isinstance(inquiry, BaseException)]
@@ -127,12 +124,15 @@ class History:
         prepared, raw, caller = question.prepared, question.raw, question.caller
         token = self._token(question.by)
         permit = await self._permit(caller, question.access, token)
+        if question.strictness.speaks_of_facilities and not permit.entitled_to_ledger:
+            raise AccessRefused(Refusal(RefusalCode.NOT_PERMITTED))
         lists = prepared.subquery.connections
         sizes = page_sizes(lists, raw)
         bound = binding_of(token, caller.issuer, caller.subject, question.access.purpose.value)
         bindings = tuple(bound + c.binding(raw) for c in lists)
         walks = tuple(self._walk(c.after(raw), binding) for c, binding in zip(lists, bindings, strict=True))
         city = await self.registry.snapshot()
+        check_known(question.strictness, city)
         found = await self.locator.find(token)
         choice = choose_beside(found, city.warehouses, choose) if city.warehouses else choose(found)
         allowed = permit.allowed.kinds
@@ -177,13 +177,19 @@ class History:
         """The same call under a new delegation."""
         return posts_of([call], self.signing_key, self.kid, self.clock())[0]
 
-    def _tell(self, question: Question, inquiry: Inquiry, results: tuple[NodeResult, ...]) -> Told:
+    def _tell(self, question: Question, inquiry: Inquiry, results: tuple[NodeResult, ...]) -> Answer:
         now = self.clock()
         results = heed(results)
         plan, walks, subquery = inquiry.plan, inquiry.walks, inquiry.prepared.subquery
         gaps = frozenset(n for walk in walks for n in gap_nodes(walk, [r.node.id for r in plan.requests]))
         fresh = self.settings.locator_fresh_seconds
         ledger = assess(plan, results, inquiry.city, subquery, datetime.fromtimestamp(now, UTC), fresh, gaps)
+        coverage = as_value(ledger, inquiry.city, notices(inquiry.permit))
+        strictness = question.strictness
+        errors = facility_errors(ledger, inquiry.city) if strictness.partial_errors else []
+        failure = failure_of(strictness, ledger, inquiry.city) if strictness.speaks_of_facilities else None
+        if failure is not None:
+            return Answer(b"", coverage, failure, errors)
         expires = int(now) + LIFE_SECONDS
         asked = Asked(
             raw=inquiry.raw,
@@ -191,14 +197,14 @@ class History:
             sizes=inquiry.sizes,
             bindings=inquiry.bindings,
             patient_id=self.city_key.pairwise_id(question.caller.application, inquiry.token),
-            notices=notices(inquiry.permit),
+            coverage=coverage,
             seal=self.seal,
             walks=tuple(walk and replace(walk, expires=expires) for walk in walks),
             first=lambda: Walk(expires, tuple(mark(row.facility, row.ref) for row in inquiry.choice.kept)),
             failed=failed_nodes(plan, results),
             all_times=inquiry.permit.allowed.all_times,
         )
-        return Told(write_answer(inquiry.prepared, asked, results, ledger), ledger)
+        return Answer(write_answer(inquiry.prepared, asked, results, ledger), coverage, None, errors)
 
     def _token(self, by: PatientBy) -> bytes:
         try:
@@ -228,7 +234,7 @@ class History:
         try:
             return self.seal.open(cursor, binding, self.clock())
         except BadCursor:
-            raise AskRefused("BAD_CURSOR", "Con trỏ trang không dùng được", "the page cursor cannot be used") from None
+            raise AskRefused("BAD_CURSOR", *CURSOR_TEXT) from None
 
 
 def breaker_rules(settings: Settings) -> Rules:

@@ -5,9 +5,9 @@ The set of facilities comes from the registry and the locator alone; health neve
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from gateway.cursor import Place, Walk
 from gateway.errors import ClientError
@@ -17,15 +17,16 @@ from gateway.subquery import ConnectionPlan, SubQuery
 from gateway.walk import has_part, is_new
 from schema.coverage import Outcome, held_kinds
 from schema.elements import RecordKind
-from schema.filters import PAGE_LIMIT, chosen_kinds
+from schema.filters import BadArgument, check_filter, check_page_size, chosen_kinds
 from schema.selection import Variables
 
+T = TypeVar("T")
 NEW_SINCE_FIRST_PAGE = "NEW_SINCE_FIRST_PAGE"  # located after page one: the pages before this one never had its records
 ANSWERED_BEFORE = "ANSWERED_BEFORE"  # this page only asks again those that failed
 
 
 class PlanRefused(ClientError):
-    """The client's arguments cannot be asked of anyone: BAD_PAGE_SIZE or UNKNOWN_FACILITY."""
+    """The client's arguments cannot be asked of anyone: BAD_PAGE_SIZE, BAD_PERIOD, BAD_CODE, BAD_KINDS or UNKNOWN_FACILITY."""
 
     def __init__(self, code: str, vi: str, en: str) -> None:
         self.code = code
@@ -167,15 +168,13 @@ def wanted_facilities(connections: Iterable[ConnectionPlan], variables: Variable
     wanted: set[str] = set()
     everywhere = False
     for connection in connections:
-        facility = (connection.filter(variables) or {}).get("facility")
+        given = connection.filter(variables) or {}
+        possible(check_filter, given)
+        facility = given.get("facility")
         if facility is None:
             everywhere = True
         elif facility not in city.facilities:
-            raise PlanRefused(
-                "UNKNOWN_FACILITY",
-                "Không có cơ sở mang mã này",
-                "no facility of the city has this code",
-            )
+            raise unknown_facility()
         else:
             wanted.add(facility)
     return frozenset(wanted) if wanted and not everywhere else None
@@ -183,10 +182,24 @@ def wanted_facilities(connections: Iterable[ConnectionPlan], variables: Variable
 
 def page_sizes(connections: Iterable[ConnectionPlan], variables: Variables) -> tuple[int, ...]:
     """`first` of each connection; PlanRefused(BAD_PAGE_SIZE) outside 1 … PAGE_LIMIT."""
-    sizes = tuple(c.first(variables) for c in connections)
-    if any(not isinstance(size, int) or not 1 <= size <= PAGE_LIMIT for size in sizes):
-        raise PlanRefused("BAD_PAGE_SIZE", f"first phải từ 1 đến {PAGE_LIMIT}", f"first must be 1 to {PAGE_LIMIT}")
-    return sizes
+    return tuple(possible(check_page_size, c.first(variables)) for c in connections)
+
+
+def possible(check: Callable[[Any], T], given: Any) -> T:
+    """What a check of schema/filters.py makes of an argument; its refusal as the gateway's."""
+    try:
+        return check(given)
+    except BadArgument as error:
+        raise PlanRefused(error.code, error.vi, error.en) from None
+
+
+def unknown_facility() -> PlanRefused:
+    """One text wherever a facility is named; the codes are the city's own list, open to every caller."""
+    return PlanRefused(
+        "UNKNOWN_FACILITY",
+        "Không có cơ sở mang mã này; các mã hợp lệ: { facilities { code name } }",
+        "no facility of the city has this code; valid codes: { facilities { code name } }",
+    )
 
 
 def request_variables(

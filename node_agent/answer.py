@@ -13,10 +13,10 @@ from node_agent.compile import Statement
 from node_agent.dialect import Dialect
 from node_agent.store.reader import Reader
 from node_agent.store.rows import search_code
+from schema.bad_input import CURSOR_TEXT
 from schema.delegation import Allowed
 from schema.elements import RecordKind
-from schema.filters import PAGE_LIMIT, chosen_kinds, period_bounds
-from schema.scalars import parse_partial_date
+from schema.filters import BadArgument, check_filter, check_page_size, chosen_kinds, period_bounds
 
 ALL_KINDS = "|" + "|".join(kind.value for kind in RecordKind) + "|"
 FIRST_PAGE = "~"  # greater than every sort time, code and id: nothing is before it
@@ -39,11 +39,17 @@ def bindings(statement: Statement, raw: Mapping[str, Any], allowed: Allowed) -> 
     }
     for page in statement.pages:
         given = page.filter(raw) or {}
-        low, high = _period(given.get("period") or {})
+        try:
+            first = check_page_size(page.first(raw))
+            check_filter(given)
+        except BadArgument as error:
+            raise _refused(error.code, error.vi, error.en) from None
+        period = given.get("period") or {}
+        low, high = period_bounds(period.get("from"), period.get("to"))
         code = search_code(given.get("code") or "") or None
         at = _position(page.after(raw))
         values = {
-            "first": _first(page.first(raw)),
+            "first": first,
             "low": low,
             "high": high,
             "code": code,
@@ -61,18 +67,8 @@ def bindings(statement: Statement, raw: Mapping[str, Any], allowed: Allowed) -> 
     return out
 
 
-def _first(value: Any) -> int:
-    if not isinstance(value, int) or not 1 <= value <= PAGE_LIMIT:
-        raise GraphQLError(f"first must be 1 to {PAGE_LIMIT}.", extensions={"code": "BAD_PAGE_SIZE"})
-    return value
-
-
-def _period(period: Mapping[str, Any]) -> tuple[str, str]:
-    try:
-        start, end = (period[n] and parse_partial_date(period[n]) if period.get(n) else None for n in ("from", "to"))
-    except ValueError as error:
-        raise GraphQLError(str(error), extensions={"code": "BAD_PERIOD"}) from None
-    return period_bounds(start, end)
+def _refused(code: str, vi: str, en: str) -> GraphQLError:
+    return GraphQLError(f"{vi}. {en[:1].upper()}{en[1:]}.", extensions={"code": code})
 
 
 def _position(after: Any) -> tuple[str, str, str]:
@@ -80,7 +76,7 @@ def _position(after: Any) -> tuple[str, str, str]:
         return FIRST_PAGE, FIRST_PAGE, FIRST_PAGE
     parts = after.split("|") if isinstance(after, str) else []
     if len(parts) != 3:
-        raise GraphQLError("after is not a position of this node.", extensions={"code": "BAD_CURSOR"})
+        raise _refused("BAD_CURSOR", *CURSOR_TEXT)
     return parts[0], parts[1], parts[2]
 
 

@@ -44,6 +44,14 @@ class Completeness(Enum):
     INCOMPLETE = "INCOMPLETE"
 
 
+@strawberry.enum(description="Khi câu trả lời thiếu. What to do with an answer that is INCOMPLETE.")
+class OnIncomplete(Enum):
+    """CONTINUE: rows and ledger, as always. FAIL: an error INCOMPLETE_ANSWER and no data; UNCERTAIN does not fail."""
+
+    CONTINUE = "CONTINUE"
+    FAIL = "FAIL"
+
+
 @strawberry.enum(description="Tình trạng dị ứng / thuốc. What may safely be said of an empty list.")
 class StatementStatus(Enum):
     """'None' may be printed only for STATED_NONE (DESIGN 6, safe empties)."""

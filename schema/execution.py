@@ -30,6 +30,8 @@ from graphql import (
 )
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
+from schema.bad_input import coded as _coded
+from schema.bad_input import silent, syntax_refusal, validation_refusal, variable_refusal
 from schema.selection import Scope, condition_variables, defaults_of, fragments_of
 
 PLANS_LIMIT = 64  # of one document: n Boolean variables of @include/@skip make 2^n plans
@@ -136,9 +138,9 @@ class Executor:
             if _introspected(ast) > INTROSPECTED_LIMIT:
                 wide = GraphQLError(f"The document introspects with more than {INTROSPECTED_LIMIT} fields.")
                 return Document(text, None, [_coded(wide, "GRAPHQL_VALIDATION_FAILED")], {})
-            errors = [_coded(e, "GRAPHQL_VALIDATION_FAILED") for e in validate(self.schema, ast, max_errors=20)]
+            errors = [validation_refusal(e, ast) for e in validate(self.schema, ast, max_errors=20)]
         except GraphQLSyntaxError as error:
-            return Document(text, None, [_coded(error, "GRAPHQL_PARSE_FAILED")], {})
+            return Document(text, None, [syntax_refusal(error)], {})
         except RecursionError:
             return Document(
                 text, None, [_coded(GraphQLError("The document is nested too deeply."), "GRAPHQL_TOO_DEEP")], {}
@@ -180,7 +182,7 @@ class Executor:
             operation_extensions=None,
         )
         done = await answer if isawaitable(answer) else answer
-        errors = [_public(e) for e in done.errors or ()]
+        errors = [_public(e if e.path else variable_refusal(e, operation)) for e in done.errors or ()]
         return Result(
             done.data, errors, request_error=done.data is None and bool(errors) and not any("path" in e for e in errors)
         )
@@ -189,11 +191,6 @@ class Executor:
 def refuse(*errors: GraphQLError) -> Result:
     """A request error: no data, only these errors."""
     return Result(None, [_public(e) for e in errors], request_error=True)
-
-
-def _coded(error: GraphQLError, code: str) -> GraphQLError:
-    error.extensions = {**(error.extensions or {}), "code": code}
-    return error
 
 
 def _depth(ast: DocumentNode) -> int:
@@ -248,17 +245,14 @@ def _public(error: GraphQLError) -> dict[str, Any]:
     """
     extensions: Mapping[str, Any] = error.extensions or {}
     code, message = extensions.get("code"), error.message
-    if code is None and not error.path and message.startswith("Variable "):
-        code = "BAD_USER_INPUT"
-        message = f"Biến {message.split(maxsplit=2)[1]} không hợp lệ. The variable does not fit its type."
-    elif code is None and error.original_error is not None:
+    if code is None and error.original_error is not None:
         LOG.error("resolver failed", extra={"error_type": type(error.original_error).__name__, "path": error.path})
         code, message = "INTERNAL_ERROR", "Lỗi nội bộ. Internal error."
     elif code is None and error.path:
         code, message = (
             ("INTERNAL_ERROR", "Lỗi nội bộ. Internal error.")
             if "got invalid value" in message
-            else ("BAD_USER_INPUT", message)
+            else ("BAD_USER_INPUT", silent(message))
         )
     out: dict[str, Any] = {"message": message}
     if error.locations:

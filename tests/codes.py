@@ -15,6 +15,8 @@ MAKERS = frozenset(
         "HttpRefusal",
         "refused",
         "_coded",
+        "coded",
+        "BadArgument",
         "AskRefused",
         "PlanRefused",
         "DelegationError",

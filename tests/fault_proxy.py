@@ -93,7 +93,7 @@ class FaultProxy:
             writer.write(b"HTTP/1.1 " + code + b" X\r\ncontent-length: 2\r\n\r\n{}")
             await writer.drain()
             return
-        answer = await self._forward(head, body)
+        status, answer = await self._forward(head, body)
         if fault in (Fault.RESET_ONCE, Fault.BUSY_ONCE):
             self.fault = Fault.NONE
             if fault is Fault.RESET_ONCE:
@@ -107,9 +107,8 @@ class FaultProxy:
                 writer.write(b'{"data":' + b" " * 65_536)
                 await writer.drain()
         spoiled = _spoil(answer, fault)
-        writer.write(
-            f"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {len(spoiled)}\r\n\r\n".encode()
-        )
+        told = f"content-type: application/json\r\ncontent-length: {len(spoiled)}\r\n\r\n"
+        writer.write((status if fault is Fault.NONE else b"HTTP/1.1 200 OK") + b"\r\n" + told.encode())
         if fault is Fault.DRIP:
             for byte in spoiled:
                 writer.write(bytes([byte]))
@@ -123,7 +122,7 @@ class FaultProxy:
             writer.write(spoiled)
             await writer.drain()
 
-    async def _forward(self, head: bytes, body: bytes) -> bytes:
+    async def _forward(self, head: bytes, body: bytes) -> tuple[bytes, bytes]:
         host, _, port = self.target.removeprefix("http://").partition(":")
         reader, writer = await asyncio.open_connection(host, int(port))
         lines = [x for x in head.split(b"\r\n") if x and not x.lower().startswith(b"connection:")]
@@ -133,7 +132,8 @@ class FaultProxy:
             raw = await reader.read()
         finally:
             writer.close()
-        return raw.partition(b"\r\n\r\n")[2]
+        answered, _, content = raw.partition(b"\r\n\r\n")
+        return answered.partition(b"\r\n")[0], content
 
 
 def _header(head: bytes, name: bytes) -> bytes | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -77,3 +78,19 @@ def test_a_call_that_broke_is_made_once_more_with_a_delegation_the_node_has_not_
             assert (line(part, "01003")["outcome"], part["coverage"]["completeness"]) == ("ANSWERED", "COMPLETE")
             assert len(part["patient"]["encounters"]["edges"]) == hospital.ENCOUNTERS
             assert proxy.requests == asked + 2
+
+
+def test_a_node_without_room_is_over_budget_and_costs_nobody_else_a_row(tmp_path: Path, proxy: FaultProxy) -> None:
+    slow = NodeSpec("01003", "Trạm 01003", "bhyt_xml", hospital.files("01003"), advertised=proxy.advertise)
+    options = {"max_connections_per_node": 1, "max_waiting_per_node": 0, "breaker_failures": 1000}
+    with launch(tmp_path / "city", [slow, spec("01006")], gateway_options=options) as running:
+        running.settle()
+        whole = ask(running)["patient"]["encounters"]["edges"]
+        proxy.fault = Fault.HANG
+        with ThreadPoolExecutor(4) as pool:
+            answers = list(pool.map(lambda _: ask(running), range(4)))
+        outcomes = sorted(line(answer, "01003")["outcome"] for answer in answers)
+        assert "OVER_BUDGET" in outcomes and set(outcomes) <= {"OVER_BUDGET", "TIMED_OUT"}
+        others = [edge for edge in whole if edge["facility"]["code"] == "01006"]
+        assert others and all(answer["patient"]["encounters"]["edges"] == others for answer in answers)
+        assert {answer["coverage"]["completeness"] for answer in answers} == {"INCOMPLETE"}

@@ -43,6 +43,20 @@ def masked(value: Any, key: str = "") -> Any:
     return [masked(v) for v in value] if isinstance(value, list) else value
 
 
+def shortened(answer: dict[str, Any]) -> dict[str, Any]:
+    """The answer with its mirrored ledgers cut to who did what: test_coverage_options.py compares the whole with the field."""
+    for key, told in answer.get("extensions", {}).get("coverage", {}).items():
+        lines = told["facilities"][: told["located"]]
+        answer["extensions"]["coverage"][key] = {
+            "completeness": told["completeness"],
+            "facilities": [
+                {"code": x["facility"]["code"], "outcome": x["outcome"], "reason": x["reason"]} for x in lines
+            ],
+            "behind": told["registered"] - told["current"],
+        }
+    return answer
+
+
 def names() -> list[str]:
     return sorted(p.parent.name for p in CASES.glob("*/query.graphql"))
 
@@ -69,7 +83,7 @@ def test_case(city: TestCity, name: str) -> None:
         by = {"kind": kind, "value": value}
         access = nodes.get("access") or city.access(value)
         answer = city.running.ask(token, query, {"by": by, "access": access, **variables})
-    found = masked(answer)
+    found = masked(shortened(answer))
     file = folder / "expected.json"
     if os.environ.get("UPDATE_CASES"):
         file.write_text(json.dumps(found, ensure_ascii=False, indent=1) + "\n")

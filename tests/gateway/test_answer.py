@@ -12,6 +12,7 @@ import pytest
 from gateway.answer import Asked, allergy_status, most_said, write_answer
 from gateway.coverage import assess
 from gateway.cursor import BadCursor, CursorSeal, Walk
+from gateway.ledger import as_value
 from gateway.plan import page_sizes, plan_query
 from gateway.scatter import NodeResult, Slice, read_answer
 from schema.coverage import Outcome, StatementStatus
@@ -50,7 +51,16 @@ def answered(query: str, *located: str, failing: tuple[str, ...] = (), **variabl
     ledger = assess(plan, results, of, asked.subquery, NOW, FRESH)
     bindings = tuple(c.binding(asked.raw) for c in asked.subquery.connections)
     made = Asked(
-        asked.raw, of, sizes, bindings, "pairwise", [], SEAL, (None,) * len(sizes), lambda: FIRST, frozenset(failing)
+        asked.raw,
+        of,
+        sizes,
+        bindings,
+        "pairwise",
+        as_value(ledger, of, []),
+        SEAL,
+        (None,) * len(sizes),
+        lambda: FIRST,
+        frozenset(failing),
     )
     decoded: Json = msgspec.json.decode(write_answer(asked.prepared, made, results, ledger))
     return decoded

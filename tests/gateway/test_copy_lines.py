@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from gateway.answer import ALLERGIES, allergy_status
 from gateway.copies import choose_beside
 from gateway.copy_lines import ANSWERS, MISSING, ONLY, SHOWN, heed
-from gateway.coverage import Assessment, Line, as_value, statement_status
+from gateway.coverage import Assessment, Line, statement_status
 from gateway.identity import PersonDigest, agrees
+from gateway.ledger import as_value
 from gateway.locator import Choice, Located, Withheld, choose
 from gateway.plan import QueryPlan, plan_query
 from gateway.registry import City, Copy, Node

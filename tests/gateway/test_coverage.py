@@ -10,7 +10,8 @@ import pytest
 
 from gateway.advice import ADVICE
 from gateway.answer import ALLERGIES
-from gateway.coverage import SOUND, Assessment, Line, as_value, statement_status
+from gateway.coverage import SOUND, Assessment, Line, statement_status
+from gateway.ledger import as_value
 from gateway.registry import City
 from gateway.scatter import NodeResult
 from schema.coverage import Completeness, Outcome, StatementStatus

@@ -19,7 +19,8 @@ from graphql import (
 from hypothesis import HealthCheck, given, settings
 
 from gateway.advice import ADVICE, DOUBTFUL, FAILED_ITEMS, NONE_LOCATED, SUMMARY, text
-from gateway.coverage import SOUND, Assessment, Line, as_value
+from gateway.coverage import SOUND, Assessment, Line
+from gateway.ledger import as_value
 from schema.coverage import Completeness, Language, Outcome
 from schema.elements import RecordKind
 from schema.scalars import PARTIAL_DATE

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from gateway.access.callers import DEMO_ISSUER, Role
 from gateway.access.issuer import DevelopmentIssuer
 from gateway.app import MAX_REQUEST_BYTES, create_app
 from gateway.cursor import CursorSeal, Walk, binding_of
+from gateway.history import History
 from gateway.identity import create_city_key, load_city_key
 from gateway.keys import create_signing_key
 from gateway.registry import register_facility
@@ -110,7 +112,9 @@ def open_door(folder: Path, database_url: str) -> Iterator[Door]:
 def test_nobody_located_is_answered_as_unknown_never_as_an_empty_history(door: Door) -> None:
     found = door.post(question("name encounters { edges { node { id } } }"))
     assert found["data"] == {"patient": {"coverage": {"completeness": "UNCERTAIN"}, "patient": None}}
-    assert found["extensions"]["coverage"]["patient"] == {"completeness": "UNCERTAIN", "facilities": [], "behind": 1}
+    told = found["extensions"]["coverage"]["patient"]
+    assert (told["completeness"], told["located"], told["registered"]) == ("UNCERTAIN", 0, 1)
+    assert [(x["facility"]["code"], x["reason"]) for x in told["facilities"]] == [("01001", "NOT_CONNECTED")]
     assert "errors" not in found
 
 
@@ -193,6 +197,24 @@ def test_a_reader_of_extensions_finds_the_ledger_there(door: Door) -> None:
     reading = door.token(Role.CITIZEN, "reader", reads_extensions=True)
     found = door.post(question("name", coverage=""), reading)
     assert found["extensions"]["coverage"]["patient"]["completeness"] == "UNCERTAIN"
+
+
+def test_who_may_not_see_facilities_learns_none_by_being_strict(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No rule gives such a permit yet; the first one that does must find this closed."""
+    strict = HEAD + ", $on: OnIncomplete! = CONTINUE, $need: [String!], $tell: Boolean! = false) { patient(by: $by, "
+    strict += (
+        "access: $access, onIncomplete: $on, require: $need, partialErrors: $tell) { coverage { completeness } } }"
+    )
+    demands: list[Json] = [{"need": ["01001"]}, {"need": ["99999"]}, {"need": "01001"}, {"on": "FAIL"}, {"tell": True}]
+    assert [door.refused(strict, **d) for d in demands[1:2]] == ["UNKNOWN_FACILITY"]
+    permit = History._permit
+
+    async def narrowed(self: History, *arguments: Any) -> Any:
+        return replace(await permit(self, *arguments), entitled_to_ledger=False)
+
+    monkeypatch.setattr(History, "_permit", narrowed)
+    assert {door.refused(strict, **demand) for demand in demands} == {"ACCESS_DENIED"}
+    assert "errors" not in door.post(strict) and "errors" not in door.post(strict, need=None)
 
 
 HERE = Walk(2**33, (), ("2024-01-01T00:00:00.000000", "01001", "id"))

@@ -153,7 +153,10 @@ def whole(city: dict[str, list[Json]]) -> Json:
         return naive_connection(*naive_page(city, first, after, filter))
 
     return {
-        "patient": lambda by, access: {"coverage": {"completeness": "COMPLETE"}, "patient": {"referrals": referrals}}
+        "patient": lambda by, access, **_: {
+            "coverage": {"completeness": "COMPLETE"},
+            "patient": {"referrals": referrals},
+        }
     }
 
 
@@ -174,7 +177,9 @@ def test_what_is_written_equals_the_naive_whole_for_any_selection(found: Any, da
     variables = {"by": {"kind": "CCCD", "value": "x"}, "access": {"purpose": "TREAT", "basis": "GRANT"}, "yes": yes}
     root = whole(city)
     root["patient"] = (
-        lambda p: lambda by, access: {**p(by, access), "patient": {**p(by, access)["patient"], "__typename": "Patient"}}
+        lambda p: (
+            lambda by, access, **_: {**p(by, access), "patient": {**p(by, access)["patient"], "__typename": "Patient"}}
+        )
     )(root["patient"])
     expected = plain.answer(CITY_SCHEMA, query, root, variables)["patient"]["patient"]
     for key, text in zip(("one", "two"), texts, strict=True):

@@ -16,6 +16,7 @@ from gateway.plan import PlanRefused, QueryPlan, Skipped, cannot_hold, page_size
 from schema.coverage import Outcome
 from schema.elements import Feed, RecordKind
 from tests.gateway.asking import Question, choice, city, compiled, located, question, state
+from tests.plain import Json
 
 ENCOUNTERS = question("encounters { edges { node { id } } }")
 FILTERED = question("encounters(filter: {facility: $f}) { edges { node { id } } }", ", $f: String")
@@ -148,6 +149,22 @@ def test_a_facility_the_city_does_not_have_is_refused_without_repeating_it() -> 
     assert caught.value.code == "UNKNOWN_FACILITY" and "CANARY" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("given", "code"),
+    [
+        ({"kinds": []}, "BAD_KINDS"),
+        ({"code": "E11%"}, "BAD_CODE"),
+        ({"period": {"from": "2025", "to": "2024"}}, "BAD_PERIOD"),
+    ],
+    ids=str,
+)
+def test_a_filter_nothing_can_pass_is_refused_of_any_list(given: Json, code: str) -> None:
+    lists = "encounters { edges { cursor } } timeline(filter: $f) { edges { cursor } }"
+    with pytest.raises(PlanRefused) as caught:
+        planned(compiled(question(lists, ", $f: TimelineFilter"), f=given), "A")
+    assert caught.value.code == code and caught.value.vi and caught.value.en
+
+
 def test_the_kinds_of_a_plan_are_those_of_lists_probes_and_the_timelines_filter() -> None:
     kinds = {
         "allergyStatus": {"ALLERGY_INTOLERANCE"},
@@ -156,7 +173,6 @@ def test_the_kinds_of_a_plan_are_those_of_lists_probes_and_the_timelines_filter(
         "encounters { edges { node { id } } } conditions { edges { node { id } } }": {"ENCOUNTER", "CONDITION"},
         "timeline { edges { node { id } } }": {k.value for k in RecordKind},
         "timeline(filter: {kinds: null}) { edges { node { id } } }": {k.value for k in RecordKind},
-        "timeline(filter: {kinds: []}) { edges { node { id } } }": set(),
         "timeline(filter: {kinds: CONDITION}) { edges { node { id } } }": {"CONDITION"},
         "timeline(filter: {kinds: [CONDITION, ENCOUNTER]}) { edges { node { id } } }": {"CONDITION", "ENCOUNTER"},
     }

@@ -12,7 +12,8 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from gateway.advice import LAW_HIDDEN, SUMMARY
-from gateway.coverage import as_value, assess
+from gateway.coverage import assess
+from gateway.ledger import as_value
 from gateway.plan import plan_query
 from gateway.shape import Shape, shape
 from schema.coverage import Completeness, Outcome
@@ -168,7 +169,7 @@ def test_any_selection_of_the_ledger_is_shaped_as_graphql_itself_would(seed: int
     ledger = everything(seed)
     asked = compiled(query, **variables)
     (selected,) = asked.subquery.answer
-    root = {"patient": lambda by, access: {"coverage": resolved("Coverage", ledger)}}
+    root = {"patient": lambda by, access, **_: {"coverage": resolved("Coverage", ledger)}}
     access = {"by": {"kind": "CCCD", "value": "x"}, "access": {"purpose": "TREAT", "basis": "GRANT"}}
     expected = plain.answer(CITY_SCHEMA, query, root, {**access, **variables})["patient"]["coverage"]
     found = shape(asked.scope, selected).of(ledger, asked.raw)

@@ -76,6 +76,6 @@ def test_what_a_real_node_answers_is_what_the_client_selected_for_any_question(h
 def expected_patient(held: Held, query: str, variables: Json) -> Json:
     """The client's whole query answered naively over the one hospital."""
     patient = {**held.patient, "allergyStatus": "UNKNOWN", "medicationStatus": "UNKNOWN"}
-    root = {"patient": lambda by, access: {"coverage": {"completeness": "COMPLETE"}, "patient": patient}}
+    root = {"patient": lambda by, access, **_: {"coverage": {"completeness": "COMPLETE"}, "patient": patient}}
     access = {"by": {"kind": "CCCD", "value": "x"}, "access": {"purpose": "TREAT", "basis": "GRANT"}}
     return plain.answer(CITY_SCHEMA, query, root, {**access, **variables})["patient"]["patient"]  # type: ignore[no-any-return]

@@ -58,12 +58,31 @@ def test_a_position_that_is_none_is_refused(store: Filled, after: str) -> None:
 
 
 def test_a_date_that_is_none_is_refused_before_anything_runs(store: Filled) -> None:
-    assert store.refusal(PAGE, "a", n=1, d="2024-13") == "BAD_USER_INPUT"
+    assert store.refusal(PAGE, "a", n=1, d="2024-13") == "BAD_PERIOD"
     reader = {"first": lambda _: 1, "after": lambda _: None}
     page = Page("c0_", "encounters", filter=lambda _: {"period": {"from": "12/2024"}}, **reader)
     with pytest.raises(GraphQLError) as caught:
         bindings(Statement("", (page,), ()), {}, EVERYTHING)
     assert caught.value.extensions == {"code": "BAD_PERIOD"}
+
+
+@pytest.mark.parametrize(
+    ("given", "code"),
+    [
+        ({"period": {"from": "2025", "to": "2024"}}, "BAD_PERIOD"),
+        ({"period": {"to": "2024-02-30"}}, "BAD_PERIOD"),
+        ({"code": "E11%"}, "BAD_CODE"),
+        ({"code": ""}, "BAD_CODE"),
+        ({"code": CANARY + "?"}, "BAD_CODE"),
+        ({"kinds": []}, "BAD_KINDS"),
+    ],
+    ids=str,
+)
+def test_a_filter_nothing_can_pass_is_refused_and_not_answered_as_empty(store: Filled, given: Any, code: str) -> None:
+    query = "query($r:[_Any!]!,$f:TimelineFilter){_entities(representations:$r){...on Patient{timeline(filter:$f){edges{id}}}}}"
+    result = store.run(query, "a", f=given)
+    assert not result.data and [e["extensions"]["code"] for e in result.errors] == [code]
+    assert CANARY not in str(result.errors)
 
 
 def test_a_patient_outside_the_delegation_is_refused_even_beside_one_inside(store: Filled) -> None:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from schema.clinical import CONNECTION_FIELDS
 from schema.delegation import Allowed
 from schema.elements import RecordKind
+from schema.filters import BadArgument, check_filter
 from tests import plain
 from tests.node_agent.crossed import EDGE, FIELDS, ask, crossed, same
 from tests.node_agent.filled import (
@@ -127,6 +128,11 @@ def test_filters_find_what_the_contract_says(
     if field == "timeline":
         kind, chosen = "TimelineFilter", {**chosen, "kinds": kinds}
     query = ask(f"{field}(first:$n,filter:$f){{edges{{{EDGE}}} pageInfo{{hasNextPage}}}}", f",$n:Int!,$f:{kind}")
+    try:
+        check_filter(chosen)
+    except BadArgument as impossible:
+        assert store.refusal(query, who, n=first, f=chosen) == impossible.code
+        return
     same(store, query, who, n=first, f=chosen)
 
 

@@ -1,0 +1,65 @@
+"""The ledger as a client reads it: the Coverage of an answer by GraphQL names, its texts in both languages. Pure.
+
+The `coverage` field cuts it to the client's selection; `extensions.coverage` is this value itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from gateway import advice
+from gateway.coverage import SOUND, Assessment, Line
+from gateway.registry import City
+
+
+def as_value(assessment: Assessment, city: City, notices: list[advice.Text]) -> Mapping[str, Any]:
+    """The Coverage of an answer by GraphQL names, texts bilingual; gateway/shape.py cuts it to the client's selection."""
+    lines = [
+        *assessment.located,
+        *(b for b in assessment.behind if b.facility not in {x.facility for x in assessment.located}),
+    ]
+    summary = advice.SUMMARY[assessment.completeness] if assessment.located else advice.NONE_LOCATED
+    return {
+        "completeness": assessment.completeness.value,
+        "facilities": [_line_value(line, city) for line in lines],
+        "registered": assessment.registered,
+        "connected": assessment.connected,
+        "current": assessment.current,
+        "located": len(assessment.located),
+        "summary": summary,
+        "notices": {language: [notice[language] for notice in notices] for language in ("VI", "EN")},
+    }
+
+
+def _line_value(line: Line, city: City) -> Mapping[str, Any]:
+    return {
+        "facility": facility_value(city, line.facility),
+        "outcome": line.outcome.value,
+        "reason": line.reason,
+        "kinds": [
+            {"kind": kind.value, "outcome": outcome.value, "reason": reason, "records": count}
+            for kind, outcome, reason, count in line.kinds
+        ],
+        "records": line.records,
+        "failedItems": line.failed_items,
+        "tookMs": line.took_ms,
+        "asOf": line.as_of,
+        "feedLagSeconds": line.lag_seconds,
+        "advice": advice_of(line),
+    }
+
+
+def advice_of(line: Line) -> advice.Text:
+    """What a person is told of this facility."""
+    if line.by_copy and line.reason in advice.COPIES:
+        return advice.COPIES[line.reason]
+    if line.failed_items and line.outcome in SOUND:
+        return advice.FAILED_ITEMS
+    return advice.DOUBTFUL if line.doubtful and line.sound else advice.of(line.outcome, line.reason)
+
+
+def facility_value(city: City, code: str) -> Mapping[str, Any]:
+    """A Facility by GraphQL names."""
+    state = city.facilities.get(code)
+    return {"code": code, "name": state.name if state else code}
