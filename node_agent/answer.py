@@ -10,7 +10,6 @@ import msgspec
 from graphql import GraphQLError
 
 from node_agent.compile import Statement
-from node_agent.dialect import Dialect
 from node_agent.store.reader import Reader
 from node_agent.store.rows import search_code
 from schema.delegation import Allowed
@@ -21,11 +20,6 @@ from schema.scalars import parse_partial_date
 ALL_KINDS = "|" + "|".join(kind.value for kind in RecordKind) + "|"
 FIRST_PAGE = "~"  # greater than every sort time, code and id: nothing is before it
 HEALTH = "SELECT facility,feed,rhythm_seconds,last_received_at FROM feed"
-
-
-def placeholder(dialect: Dialect) -> Callable[[str], str]:
-    """How a named parameter is written; PostgreSQL's are numbered by the store's reader."""
-    return lambda name: f":{name}"
 
 
 def bindings(statement: Statement, raw: Mapping[str, Any], allowed: Allowed) -> dict[str, Any]:
@@ -109,7 +103,7 @@ class Ledger:
         now = self.now()
         if now - self._read_at > self.fresh_seconds:
             feeds: dict[str, list[tuple[int, float | None]]] = {}
-            for code, _, rhythm, last in await self.reader.fetch_all(HEALTH, {}, 1.0):
+            for code, _, rhythm, last in await self.reader.fetch_all(HEALTH, (), 1.0):
                 feeds.setdefault(code, []).append((rhythm, last and seconds_of(last)))
             self._feeds, self._read_at = feeds, now
         mine = self._feeds.get(facility, [])

@@ -6,9 +6,13 @@ Text concatenation gives the same bytes on both; json functions never agree betw
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 # Before FROM, so that the parser has read it when it comes to a nested item: SQLite's parser stack holds 100 symbols.
 ALL = "coalesce(group_concat(j,','),'')"
+
+
+Kind = Literal["text", "integer"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +20,10 @@ class Dialect:
     """Expressions over one database. All return SQL text; a NULL never reaches a || chain."""
 
     name: str
+
+    def parameter(self, number: int, kind: Kind) -> str:
+        """The placeholder of the parameter of this number, from 1; PostgreSQL has to be told its type."""
+        return f"?{number}" if self.name == "sqlite" else f"${number}::{kind}"
 
     def quoted(self, expression: str) -> str:
         """A JSON string, or null."""
