@@ -24,7 +24,7 @@ from node_agent.feeds.table import feed_parsers
 from node_agent.graph import NodeContext, subgraph
 from node_agent.ingest import Ingest
 from node_agent.settings import Settings
-from node_agent.store.engine import open_store
+from node_agent.store.engine import Store, open_store
 from node_agent.store.migrate import prepare
 from node_agent.store.postgresql import PostgresqlReader
 from node_agent.store.reader import Reader, SqliteReader
@@ -85,11 +85,16 @@ def seconds_of(http: HttpRequest) -> float:
     return min(int(given) / 1000, LONGEST_SECONDS) if given.isdecimal() else LONGEST_SECONDS
 
 
+def open_reader(store: Store, settings: Settings) -> Reader:
+    """The way out of this store, by its kind of database."""
+    return SqliteReader(store.path) if store.path else PostgresqlReader(settings.store_url)
+
+
 def create_app(settings: Settings) -> Starlette:
     """The ASGI application, with feeds watched and the gateway kept informed while it runs."""
     store = open_store(settings)
     enrolment = load_enrolment(settings)
-    reader: Reader = SqliteReader(store.path) if store.path else PostgresqlReader(settings.store_url)
+    reader = open_reader(store, settings)
     guard = Guard(enrolment.node_id, enrolment.gateway_keys, time.time) if enrolment else None
     endpoint = Endpoint(Executor(subgraph()), guard, reader, Ledger(reader, time.time))
     client = httpx.AsyncClient(timeout=15, trust_env=False)

@@ -249,7 +249,7 @@ class Compiler:
             f"r{r}.current",
             self.dialect.denied(f"r{r}.labels", self.bind("denied")),
             f"{self.bind('kinds')} LIKE {name}",
-            f"r{r}.sort_time>={self.bind('low')} AND r{r}.sort_time<{self.bind('high')}",
+            self.dialect.within(f"r{r}.sort_time", self.bind("low"), self.bind("high")),
         ]
         return " AND ".join([f"r{r}.kind='{kind.value}'", *parts] if kind else parts)
 
@@ -260,7 +260,7 @@ class Compiler:
         }
         code = f"EXISTS(SELECT 1 FROM search_code s WHERE s.record=r{r}.pk AND s.code>={p['code']} AND s.code<{p['code_end']})"
         parts = [
-            f"r{r}.sort_time>={p['low']} AND r{r}.sort_time<{p['high']}",
+            self.dialect.within(f"r{r}.sort_time", p["low"], p["high"]),
             f"(r{r}.sort_time,r{r}.facility,r{r}.id)<({p['at']},{p['at_facility']},{p['at_id']})",
             f"({p['code']} IS NULL OR {code})",
             f"({p['facility']} IS NULL OR r{r}.facility={p['facility']})",

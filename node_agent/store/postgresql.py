@@ -34,9 +34,13 @@ _READER = {
     "application_name": "node-agent reader",
     "default_transaction_read_only": "on",
     "statement_timeout": f"{STATEMENT_SECONDS}s",
-    # Statements are wide and their plans always the same: by index from one patient. Without these a new store that nobody
-    # has analysed yet is read from end to end, each call plans again, and a wide selection is compiled to machine code.
+    # Statements are wide and their plan is always the same: in the order of an index, row by row, from one patient. Without
+    # these a new store that nobody has analysed yet may be read from end to end, each call plans again, and a wide selection
+    # is compiled to machine code.
     "enable_seqscan": "off",
+    "enable_bitmapscan": "off",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
     "plan_cache_mode": "force_generic_plan",
     "jit": "off",
 }
