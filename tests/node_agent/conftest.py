@@ -15,3 +15,12 @@ def database(request: pytest.FixtureRequest) -> Iterator[str]:
     databases.use(request.param)
     yield request.param
     databases.use(databases.SQLITE)
+    databases.drop(databases.made())
+
+
+@pytest.fixture(autouse=True)
+def _dropped() -> Iterator[None]:
+    """Databases that a test made go with it; those of its module's stores stay."""
+    before = databases.made()
+    yield
+    databases.drop(databases.made() - before)

@@ -16,9 +16,10 @@ from node_agent.problem import Severity
 from node_agent.records import FeedError, ParsedFile, ParsedPatient, ParsedRecord, Remark
 from schema.elements import Feed, RecordKind
 from schema.identity import Identifier, IdentifierKind
+from tests.node_agent.databases import lose_store
 from tests.node_agent.visits import FACILITY, NOW, Desk, content, desk, encounter, hoso, observation, person, resources
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("database")]
 CANARY = "CANARY-001090123456"
 
 
@@ -227,9 +228,10 @@ async def test_a_stop_at_any_moment_is_made_good_by_resume(tmp_path: Path) -> No
             assert (await node.ingest.inbox.item(item.pk)).state is State.STORED
             found = await content(node, received=False)
             assert {t: len(r) for t, r in found.items()} == {t: len(r) for t, r in expected.items()}
-            async with node.store.engine.connect() as connection:
-                assert (await connection.execute(text("PRAGMA integrity_check"))).scalar() == "ok"
-                assert (await connection.execute(text("PRAGMA foreign_key_check"))).all() == []
+            if node.store.path:  # PostgreSQL has no such check, nor a file of ours that a stop could tear
+                async with node.store.engine.connect() as connection:
+                    assert (await connection.execute(text("PRAGMA integrity_check"))).scalar() == "ok"
+                    assert (await connection.execute(text("PRAGMA foreign_key_check"))).all() == []
     assert State.RECEIVED in stopped  # some of the stops came in the middle
 
 
@@ -250,7 +252,7 @@ async def test_what_the_store_lost_is_made_again_from_the_inbox_failures_too(tmp
         await node.post(errors=[bad_part("LK8")])
         before, files = await content(node), node.feeds[Feed.BHYT_XML].files
         assert await node.ingest.resume() == []
-    lose_the_store(tmp_path)
+    await lose_store(tmp_path)
     async with desk(tmp_path) as node:
         node.feeds[Feed.BHYT_XML].files.update(files)
         assert [r.state for r in await node.ingest.resume()] == [State.PARTIAL, State.STORED, State.FAILED]
@@ -259,8 +261,3 @@ async def test_what_the_store_lost_is_made_again_from_the_inbox_failures_too(tmp
 
 def bad_part(unit_key: str) -> FeedError:
     return FeedError("FIELD_MISSING", "HOSO 2", "XML1", "NGAY_VAO", "thiếu", "missing", FACILITY, person(), unit_key)
-
-
-def lose_the_store(folder: Path) -> None:
-    for file in folder.glob("store.db*"):
-        file.unlink()

@@ -22,7 +22,7 @@ from node_agent.store.rows import content_hash, document_key, flatten, search_co
 from schema.elements import RecordKind
 from tests.node_agent.visits import desk, encounter, observation, settings_in
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("database")]
 
 
 def differences(connection: Connection, tree: Tree) -> Any:

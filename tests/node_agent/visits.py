@@ -72,7 +72,7 @@ class Desk:
     async def rows(self, table: str) -> Rows:
         """All rows of a table."""
         async with self.store.engine.connect() as connection:
-            found = await connection.execute(select(STORE.tables[table]))
+            found = await connection.execute(select(STORE.tables[table]).order_by(*STORE.tables[table].primary_key))
             return [dict(row) for row in found.mappings()]
 
     async def current(self) -> dict[str, str]:
