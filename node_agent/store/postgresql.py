@@ -11,9 +11,11 @@ from typing import Any
 
 import asyncpg
 from sqlalchemy import make_url, text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from node_agent.dialect import POSTGRESQL
+from node_agent.errors import StoreEncodingWrong, StoreUnreachable
 from node_agent.store.reader import DeadlineOver
 
 BACKEND = "postgresql"
@@ -55,6 +57,18 @@ def postgresql_engine(url: str) -> AsyncEngine:
         isolation_level="READ COMMITTED",
         connect_args={"server_settings": _WRITER},
     )
+
+
+async def check_server(engine: AsyncEngine) -> None:
+    """Raises StoreUnreachable or StoreEncodingWrong."""
+    try:
+        async with engine.connect() as connection:
+            encoding = (await connection.execute(text("SHOW server_encoding"))).scalar_one()
+    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, DBAPIError) as error:
+        cause = getattr(error, "orig", None) or error
+        raise StoreUnreachable(type(cause.__cause__ or cause).__name__) from None
+    if encoding != "UTF8":
+        raise StoreEncodingWrong(encoding)
 
 
 async def lock_writers_out(connection: AsyncConnection, key: int) -> None:

@@ -121,7 +121,7 @@ def test_the_deepest_lists_at_full_width_stay_within_the_databases_limits(store:
     same(store, query, "a", "b")
 
 
-def test_an_object_whose_parts_are_all_null_is_null(tmp_path: Any) -> None:
+def test_an_object_whose_parts_are_all_null_is_null(database: str, tmp_path: Any) -> None:
     nothing = {"start": None, "end": None}
     body = plain.make_body(NODE, "Encounter", random.Random(1), 0.0)
     body |= {"period": nothing, "outcome": {"system": None, "code": None, "display": None, "asSent": None}}
