@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -88,7 +88,7 @@ class Ledger:
     _read_at: float = field(default=-1e9)
     _feeds: dict[str, list[tuple[int, float | None]]] = field(default_factory=dict)
 
-    async def weave(self, statement: Statement, row: tuple[Any, ...]) -> bytes:
+    async def weave(self, statement: Statement, row: Sequence[Any]) -> bytes:
         """The entity's JSON: the statement's parts with this facility's ledger between them."""
         _, facility, failed, *parts = row
         if not statement.ledgers:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import asyncpg
+from asyncpg.exceptions import InterfaceError, PostgresError, QueryCanceledError
 from sqlalchemy import make_url, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
@@ -23,7 +24,9 @@ READERS = 8  # connections of the way out
 STATEMENT_SECONDS = 35  # the server ends what an agent that has died left running; a request has at most 30
 RELEASE_SECONDS = 1.0
 LOCK_SECONDS = 90
-IDLE_SECONDS = 60  # a writer that stands still in its transaction holds up all others: the server ends it before they give up
+IDLE_SECONDS = (
+    60  # a writer that stands still in its transaction holds up all others: the server ends it before they give up
+)
 STORE_LOCK, INBOX_LOCK = 7_206_410_001, 7_206_410_002  # two keys, since both may live in one database
 
 _WRITER = {
@@ -64,7 +67,7 @@ async def check_server(engine: AsyncEngine) -> None:
     try:
         async with engine.connect() as connection:
             encoding = (await connection.execute(text("SHOW server_encoding"))).scalar_one()
-    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, DBAPIError) as error:
+    except (OSError, TimeoutError, PostgresError, InterfaceError, DBAPIError) as error:
         cause = getattr(error, "orig", None) or error
         raise StoreUnreachable(type(cause.__cause__ or cause).__name__) from None
     if encoding != "UTF8":
@@ -76,7 +79,7 @@ async def lock_writers_out(connection: AsyncConnection, key: int) -> None:
     await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": key})
 
 
-class _Connection(asyncpg.Connection):  # type: ignore[misc]
+class _Connection(asyncpg.Connection):
     """A connection that changes nothing of its session, so there is nothing to reset after each statement."""
 
     def get_reset_query(self) -> str:
@@ -122,7 +125,7 @@ class PostgresqlReader:
                 rows: list[Any] = await connection.fetch(sql, *values, timeout=max(end - time.monotonic(), 0.001))
             finally:
                 await self._pool.release(connection, timeout=RELEASE_SECONDS)
-        except (TimeoutError, asyncpg.QueryCanceledError):
+        except (TimeoutError, QueryCanceledError):
             raise DeadlineOver from None
         return rows
 

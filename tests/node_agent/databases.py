@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import create_async_engine
@@ -15,23 +17,25 @@ from node_agent.tables import STORE
 from tests.postgres import drop_database, fresh_database
 
 SQLITE, POSTGRESQL = "sqlite", "postgresql"
-_current = SQLITE
+_current = [SQLITE]
 _made: dict[Path, str] = {}
 
 
 def use(database: str) -> None:
     """From now on nodes keep their stores there."""
-    global _current
-    _current = database
+    _current[:] = [database]
 
 
 def urls(folder: Path) -> dict[str, str]:
     """The settings that put the store and the inbox of the node of this data folder where they belong; always the same ones."""
-    if _current == SQLITE:
+    if _current == [SQLITE]:
         return {}
     if folder not in _made:
         _made[folder] = fresh_database(_migrated())
-    return {"database_url": _made[folder], "inbox_url": _made[folder]}  # both in one: they must not be in each other's way
+    return {
+        "database_url": _made[folder],
+        "inbox_url": _made[folder],
+    }  # both in one: they must not be in each other's way
 
 
 def made() -> set[Path]:
@@ -57,19 +61,28 @@ def _migrated() -> str:
                 await connection.run_sync(upgrade, tree)
         await engine.dispose()
 
-    with ThreadPoolExecutor(1) as pool:
-        pool.submit(lambda: asyncio.run(work())).result()
+    _outside(work())
     return url
 
 
-async def lose_store(folder: Path) -> None:
+def _outside(work: Coroutine[Any, Any, None]) -> None:
+    """Runs it in a thread of its own, since callers may be inside a running loop."""
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(asyncio.run, work).result()
+
+
+def lose_store(folder: Path) -> None:
     """As when the disk of the clinical store is replaced by an empty one; the inbox stays."""
-    if _current == SQLITE:
+    if _current == [SQLITE]:
         for file in folder.glob("store.db*"):
             file.unlink()
         return
-    engine = create_async_engine(_made[folder])
-    async with engine.begin() as connection:
-        names = ",".join(f'"{name}"' for name in (*STORE.tables, STORE_TREE.version_table))
-        await connection.execute(text(f"DROP TABLE {names}"))
-    await engine.dispose()
+    names = ",".join(f'"{name}"' for name in (*STORE.tables, STORE_TREE.version_table))
+
+    async def work() -> None:
+        engine = create_async_engine(_made[folder])
+        async with engine.begin() as connection:
+            await connection.execute(text(f"DROP TABLE {names}"))
+        await engine.dispose()
+
+    _outside(work())

@@ -147,7 +147,9 @@ def test_no_statement_reads_a_table_from_end_to_end_and_nested_lists_come_by_the
     for analysed in (False, True):  # nobody has analysed a new store
         if analysed and isinstance(store.reader, PostgresqlReader):
             store.rows("ANALYZE")
-            assert any(("record_by_time" if field == "timeline" else "record_by_kind") in s for s in plan(store, statement))
+            assert any(
+                ("record_by_time" if field == "timeline" else "record_by_kind") in s for s in plan(store, statement)
+            )
         steps = plan(store, statement)
         assert not [s for s in steps if s.startswith(("SCAN", "Seq", "Bitmap")) and "subquery" not in s], steps
         if "diagnoses" in name:

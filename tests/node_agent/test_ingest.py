@@ -252,7 +252,7 @@ async def test_what_the_store_lost_is_made_again_from_the_inbox_failures_too(tmp
         await node.post(errors=[bad_part("LK8")])
         before, files = await content(node), node.feeds[Feed.BHYT_XML].files
         assert await node.ingest.resume() == []
-    await lose_store(tmp_path)
+    lose_store(tmp_path)
     async with desk(tmp_path) as node:
         node.feeds[Feed.BHYT_XML].files.update(files)
         assert [r.state for r in await node.ingest.resume()] == [State.PARTIAL, State.STORED, State.FAILED]

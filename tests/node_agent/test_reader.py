@@ -94,12 +94,12 @@ async def test_the_event_loop_stays_free_while_a_statement_runs(reader: Reader) 
 
 async def test_a_reader_cannot_write(reader: Reader) -> None:
     for sql in ("INSERT INTO t VALUES ('z')", "DROP TABLE t", "CREATE TABLE u (a TEXT)"):
-        with pytest.raises(Exception, match="read-?only"):
+        with pytest.raises(Exception, match=r"read-?only"):
             await reader.fetch_all(sql, (), 5)
 
 
 async def test_another_fault_of_the_database_is_not_taken_for_a_deadline(reader: Reader) -> None:
-    with pytest.raises(Exception, match="no such table|does not exist"):
+    with pytest.raises(Exception, match=r"no such table|does not exist"):
         await reader.fetch_all("SELECT * FROM missing", (), 5)
 
 
