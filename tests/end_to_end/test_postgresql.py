@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import shutil
 import subprocess
@@ -12,9 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import create_async_engine
 
 from compose.demo.data import build_city
 from compose.demo.launch import NodeSpec, launch
+from node_agent.settings import load_settings
 from schema.clinical import CONNECTION_FIELDS
 from tests.end_to_end.conftest import SYSTEMS, TestCity, ledger, rows
 from tests.postgres import fresh_database
@@ -70,13 +74,23 @@ def on_postgresql(city: TestCity, tmp_path_factory: pytest.TempPathFactory) -> I
         yield TestCity(running, made.truth, {})  # type: ignore[arg-type]
 
 
+def in_time(place: TestCity, number: str) -> dict[str, Any]:
+    """The answer once no hospital is too slow for the deadline, which is short and no matter here."""
+    for _ in range(30):
+        answer = place.ask(number, EVERYTHING)
+        if "TIMED_OUT" not in {outcome for outcome, _ in ledger(answer).values()}:
+            return answer
+        time.sleep(0.3)
+    raise AssertionError("a hospital is too slow for the deadline again and again")
+
+
 def test_every_answer_is_what_the_city_on_sqlite_says_of_these_hospitals(
     city: TestCity, on_postgresql: TestCity
 ) -> None:
     numbers = [str(p["identifiers"]["cccd"]) for p in city.truth["people"] if p["identifiers"].get("cccd")]
     compared = 0
     for number in [city.showcase, *numbers[:20]]:
-        one, two = (place.ask(number, EVERYTHING) for place in (city, on_postgresql))
+        one, two = (in_time(place, number) for place in (city, on_postgresql))
         if two["data"]["patient"]["patient"] is None:  # seen at neither
             assert not set(HOSPITALS) & set(ledger(one)) and '"sortKey"' not in canonical(one)
             continue
@@ -108,22 +122,16 @@ def test_a_node_is_killed_and_its_database_cuts_everybody_off_and_the_answer_is_
 
 def test_an_inbox_replayed_beside_the_running_node_changes_no_answer(on_postgresql: TestCity) -> None:
     """The command is a second agent on the same databases."""
-    before = canonical(on_postgresql.ask(on_postgresql.showcase, EVERYTHING))
+    before = canonical(in_time(on_postgresql, on_postgresql.showcase))
     node = on_postgresql.running.nodes["01006"]
     command = [str(Path(sys.executable).parent / "node-agent"), "inbox", "replay", "--all"]
     done = subprocess.run(command, env=dict(node.environment), capture_output=True, text=True, timeout=300, check=False)
     assert "STORED" in done.stdout, done.stderr
-    assert canonical(on_postgresql.ask(on_postgresql.showcase, EVERYTHING)) == before
+    assert canonical(in_time(on_postgresql, on_postgresql.showcase)) == before
 
 
 def cut_off(folder: Path) -> None:
     """Ends every connection of this node at the server, as a restart of the database would."""
-    import asyncio
-
-    from sqlalchemy import text
-    from sqlalchemy.ext.asyncio import create_async_engine
-
-    from node_agent.settings import load_settings
 
     async def work() -> None:
         engine = create_async_engine(load_settings(folder / "node.toml", {}).store_url)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from node_agent.inbox import State
 from node_agent.ingest import BATCH_RECORDS
 from node_agent.problem import Severity
 from node_agent.records import FeedError, ParsedFile, ParsedPatient, ParsedRecord, Remark
+from node_agent.store.rows import search_code
 from schema.elements import Feed, RecordKind
 from schema.identity import Identifier, IdentifierKind
 from tests.node_agent.databases import lose_store
@@ -233,6 +235,24 @@ async def test_a_stop_at_any_moment_is_made_good_by_resume(tmp_path: Path) -> No
                     assert (await connection.execute(text("PRAGMA integrity_check"))).scalar() == "ok"
                     assert (await connection.execute(text("PRAGMA foreign_key_check"))).all() == []
     assert State.RECEIVED in stopped  # some of the stops came in the middle
+
+
+async def test_texts_longer_than_an_index_holds_cost_nobody_anything(tmp_path: Path) -> None:
+    """PostgreSQL's indexes end at 2.7 kB; a part that failed beside such a text must still count against its patient."""
+    words = " ".join(sha256(b"%d" % n).hexdigest() for n in range(200))  # nothing that could be compressed
+    long = person(f"x{words}", "Lê Dài", identifiers=())
+    spoken = observation("o", code={"asSent": words, "display": words})
+    async with desk(tmp_path) as node:
+        for _ in range(2):
+            await node.post(
+                hoso("1", encounter("e"), spoken, patient=long),
+                errors=[bad_part("LK9"), replace(bad_part("LK8"), patient=long)],
+            )
+        assert {p["local_id"][:1] for p in await node.rows("patient")} == {"x", "b"}
+        assert len(await node.rows("patient")) == 2
+        assert {f["unit_key"] for f in await node.rows("failure")} == {"LK8", "LK9"}
+        assert search_code(words) in {c["code"] for c in await node.rows("search_code")}
+        assert len(await node.current()) == 1
 
 
 async def test_the_last_time_a_feed_brought_something_does_not_go_back(tmp_path: Path) -> None:
