@@ -273,4 +273,5 @@ CHILD: dict[str, Table] = {
 for _table in (*STORE.tables.values(), *INBOX.tables.values()):
     for _each in _table.columns:
         if isinstance(_each.type, String | AutoString):
-            _each.type = _each.type.with_variant(String(collation="C"), "postgresql")
+            _plain = Text() if isinstance(_each.type, Text) else String()
+            _each.type = _plain.with_variant(String(collation="C"), "postgresql")

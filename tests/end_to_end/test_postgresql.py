@@ -94,6 +94,8 @@ def test_every_answer_is_what_the_city_on_sqlite_says_of_these_hospitals(
         if two["data"]["patient"]["patient"] is None:  # seen at neither
             assert not set(HOSPITALS) & set(ledger(one)) and '"sortKey"' not in canonical(one)
             continue
+        if "WITHHELD" in {outcome for code, (outcome, _) in ledger(one).items() if code in HOSPITALS}:
+            continue  # somebody of the other three says otherwise who this is
         assert canonical(one) == canonical(two)
         compared += canonical(two).count('"f199"')
     assert compared > 20
