@@ -18,7 +18,7 @@ from compose.demo.launch import NodeSpec, RunningCity, launch
 from gateway.graph import city_schema
 from gateway.keys import load_signing_key
 from gateway.subquery import compile_subquery
-from node_agent.answer import bindings, placeholder
+from node_agent.answer import bindings
 from node_agent.compile import Compiler
 from node_agent.dialect import SQLITE
 from node_agent.graph import subgraph
@@ -84,15 +84,16 @@ def statement_ms(folder: Path, text: str, variables: dict[str, object], ref: str
     document = Executor(subgraph()).document(text)
     operation = next(iter(document.operations.values()))
     _, scope = document.scope(variables)
-    made = Compiler(SQLITE, scope, placeholder(SQLITE)).patient(tuple(operation.selection_set.selections))  # type: ignore[arg-type]
+    made = Compiler(SQLITE, scope).patient(tuple(operation.selection_set.selections))  # type: ignore[arg-type]
     bound = {**bindings(made, variables, Allowed(None, RESTRICTED_ALL, "", "~")), "ref": ref}
+    values = [bound[name] for name in made.parameters]
     connection = sqlite3.connect(folder / "data" / "store.db", cached_statements=512)
     try:
         for _ in range(20):
-            connection.execute(made.sql, bound).fetchall()
+            connection.execute(made.sql, values).fetchall()
         start = time.process_time()
         for _ in range(500):
-            connection.execute(made.sql, bound).fetchall()
+            connection.execute(made.sql, values).fetchall()
         return (time.process_time() - start) / 500 * 1000
     finally:
         connection.close()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,7 +10,6 @@ import msgspec
 from graphql import GraphQLError
 
 from node_agent.compile import Statement
-from node_agent.dialect import Dialect
 from node_agent.store.reader import Reader
 from node_agent.store.rows import search_code
 from schema.bad_input import CURSOR_TEXT
@@ -21,11 +20,6 @@ from schema.filters import BadArgument, check_filter, check_page_size, chosen_ki
 ALL_KINDS = "|" + "|".join(kind.value for kind in RecordKind) + "|"
 FIRST_PAGE = "~"  # greater than every sort time, code and id: nothing is before it
 HEALTH = "SELECT facility,feed,rhythm_seconds,last_received_at FROM feed"
-
-
-def placeholder(dialect: Dialect) -> Callable[[str], str]:
-    """How a named parameter is written; PostgreSQL's are numbered by the store's reader."""
-    return lambda name: f":{name}"
 
 
 def bindings(statement: Statement, raw: Mapping[str, Any], allowed: Allowed) -> dict[str, Any]:
@@ -90,7 +84,7 @@ class Ledger:
     _read_at: float = field(default=-1e9)
     _feeds: dict[str, list[tuple[int, float | None]]] = field(default_factory=dict)
 
-    async def weave(self, statement: Statement, row: tuple[Any, ...]) -> bytes:
+    async def weave(self, statement: Statement, row: Sequence[Any]) -> bytes:
         """The entity's JSON: the statement's parts with this facility's ledger between them."""
         _, facility, failed, *parts = row
         if not statement.ledgers:
@@ -105,7 +99,7 @@ class Ledger:
         now = self.now()
         if now - self._read_at > self.fresh_seconds:
             feeds: dict[str, list[tuple[int, float | None]]] = {}
-            for code, _, rhythm, last in await self.reader.fetch_all(HEALTH, {}, 1.0):
+            for code, _, rhythm, last in await self.reader.fetch_all(HEALTH, (), 1.0):
                 feeds.setdefault(code, []).append((rhythm, last and seconds_of(last)))
             self._feeds, self._read_at = feeds, now
         mine = self._feeds.get(facility, [])

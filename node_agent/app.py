@@ -19,16 +19,15 @@ from starlette.routing import Route
 
 from node_agent.access import Guard
 from node_agent.answer import Ledger
-from node_agent.dialect import SQLITE
 from node_agent.enrolment import load_enrolment
-from node_agent.errors import SettingsInvalid
 from node_agent.feeds.table import feed_parsers
 from node_agent.graph import NodeContext, subgraph
 from node_agent.ingest import Ingest
 from node_agent.settings import Settings
-from node_agent.store.engine import open_store
+from node_agent.store.engine import Store, open_store
 from node_agent.store.migrate import prepare
-from node_agent.store.reader import SqliteReader
+from node_agent.store.postgresql import PostgresqlReader
+from node_agent.store.reader import Reader, SqliteReader
 from node_agent.sync import Sync
 from node_agent.watch import watch
 from schema.delegation import DelegationError
@@ -43,7 +42,7 @@ _log = structlog.get_logger(__name__)
 class Endpoint:
     """POST and GET /graphql, for the gateway only: each request carries a delegation over exactly its body."""
 
-    def __init__(self, executor: Executor, guard: Guard | None, reader: SqliteReader, ledger: Ledger) -> None:
+    def __init__(self, executor: Executor, guard: Guard | None, reader: Reader, ledger: Ledger) -> None:
         self.executor, self.guard, self.reader, self.ledger = executor, guard, reader, ledger
 
     async def answer(self, http: HttpRequest) -> Response:
@@ -66,7 +65,7 @@ class Endpoint:
         delegation = self.guard.check(http.headers.get("authorization"), body)
         request: Request = read_post(http.headers.get("content-type"), body) if by_post else read_get(http.query_params)
         document = self.executor.document(request.query)
-        context = NodeContext(delegation, request, document, self.reader, SQLITE, self.ledger, seconds_of(http))
+        context = NodeContext(delegation, request, document, self.reader, self.ledger, seconds_of(http))
         return answer(await self.executor.run(request, context, queries_only=True), media)
 
 
@@ -86,15 +85,16 @@ def seconds_of(http: HttpRequest) -> float:
     return min(int(given) / 1000, LONGEST_SECONDS) if given.isdecimal() else LONGEST_SECONDS
 
 
+def open_reader(store: Store, settings: Settings) -> Reader:
+    """The way out of this store, by its kind of database."""
+    return SqliteReader(store.path) if store.path else PostgresqlReader(settings.store_url)
+
+
 def create_app(settings: Settings) -> Starlette:
     """The ASGI application, with feeds watched and the gateway kept informed while it runs."""
     store = open_store(settings)
-    if store.path is None:
-        raise SettingsInvalid(
-            "Nút chưa chạy trên PostgreSQL; dùng SQLite", "a node does not run on PostgreSQL yet; use SQLite"
-        )
     enrolment = load_enrolment(settings)
-    reader = SqliteReader(store.path)
+    reader = open_reader(store, settings)
     guard = Guard(enrolment.node_id, enrolment.gateway_keys, time.time) if enrolment else None
     endpoint = Endpoint(Executor(subgraph()), guard, reader, Ledger(reader, time.time))
     client = httpx.AsyncClient(timeout=15, trust_env=False)
@@ -115,7 +115,8 @@ def create_app(settings: Settings) -> Starlette:
         await prepare(store, settings)
         async with AsyncExitStack() as stack:
             stack.push_async_callback(store.close)
-            stack.callback(reader.close)
+            await reader.open()
+            stack.push_async_callback(reader.close)
             stack.push_async_callback(client.aclose)
             await ingest.resume()
             tasks = [asyncio.create_task(t) for t in background(settings, ingest, sync)]

@@ -1,7 +1,7 @@
 """What this node has to tell the gateway, read from the store: changed patients and the state of the feeds.
 
-Also where sync stands in the change log. Sending is sync.py. Positions of the log must be committed in order, which
-SQLite's single writer gives; a store with several writers needs a lock around its change rows.
+Also where sync stands in the change log. Sending is sync.py. Positions of the log are committed in order, and one batch
+is read at one moment: Store.writing() and Store.reading() see to that.
 """
 
 from __future__ import annotations

@@ -37,20 +37,21 @@ class Page:
 @dataclass(frozen=True, slots=True)
 class Statement:
     """sql yields one row a patient: ref, facility, failed items, then the parts of the JSON text; the node's ledger goes
-    between parts, `ledgers` holds its selection for each gap."""
+    between parts, `ledgers` holds its selection for each gap. parameters: the names of what is bound, in order."""
 
     sql: str
+    parameters: tuple[str, ...]
     pages: tuple[Page, ...]
     ledgers: tuple[tuple[Selected, ...], ...]
 
 
 @dataclass(slots=True)
 class Compiler:
-    """Builds one statement; `bind` gives the placeholder of a named parameter."""
+    """Builds one statement."""
 
     dialect: Dialect
     scope: Scope
-    bind: Callable[[str], str]
+    parameters: dict[str, int] = field(default_factory=dict)
     pages: list[Page] = field(default_factory=list)
     ledgers: list[tuple[Selected, ...]] = field(default_factory=list)
     depth: int = 0
@@ -70,7 +71,12 @@ class Compiler:
         columns = ",".join(chain(part) for part in parts)
         failed = "(SELECT count(*) FROM failure f WHERE f.patient=p.pk)"
         sql = f"SELECT p.ref,p.facility,{failed},{columns} FROM patient p WHERE p.ref={self.bind('ref')}"
-        return Statement(sql, tuple(self.pages), tuple(self.ledgers))
+        return Statement(sql, tuple(self.parameters), tuple(self.pages), tuple(self.ledgers))
+
+    def bind(self, name: str) -> str:
+        """The placeholder of a named parameter."""
+        number = self.parameters.setdefault(name, len(self.parameters) + 1)
+        return self.dialect.parameter(number, "integer" if name == "denied" or name.endswith("_first") else "text")
 
     def _patient_field(self, selected: Selected) -> str:
         if selected.name == "__typename":
@@ -243,7 +249,7 @@ class Compiler:
             f"r{r}.current",
             self.dialect.denied(f"r{r}.labels", self.bind("denied")),
             f"{self.bind('kinds')} LIKE {name}",
-            f"r{r}.sort_time>={self.bind('low')} AND r{r}.sort_time<{self.bind('high')}",
+            self.dialect.within(f"r{r}.sort_time", self.bind("low"), self.bind("high")),
         ]
         return " AND ".join([f"r{r}.kind='{kind.value}'", *parts] if kind else parts)
 
@@ -254,7 +260,7 @@ class Compiler:
         }
         code = f"EXISTS(SELECT 1 FROM search_code s WHERE s.record=r{r}.pk AND s.code>={p['code']} AND s.code<{p['code_end']})"
         parts = [
-            f"r{r}.sort_time>={p['low']} AND r{r}.sort_time<{p['high']}",
+            self.dialect.within(f"r{r}.sort_time", p["low"], p["high"]),
             f"(r{r}.sort_time,r{r}.facility,r{r}.id)<({p['at']},{p['at_facility']},{p['at_id']})",
             f"({p['code']} IS NULL OR {code})",
             f"({p['facility']} IS NULL OR r{r}.facility={p['facility']})",

@@ -6,9 +6,13 @@ Text concatenation gives the same bytes on both; json functions never agree betw
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 # Before FROM, so that the parser has read it when it comes to a nested item: SQLite's parser stack holds 100 symbols.
 ALL = "coalesce(group_concat(j,','),'')"
+
+
+Kind = Literal["text", "integer"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +20,10 @@ class Dialect:
     """Expressions over one database. All return SQL text; a NULL never reaches a || chain."""
 
     name: str
+
+    def parameter(self, number: int, kind: Kind) -> str:
+        """The placeholder of the parameter of this number, from 1; PostgreSQL has to be told its type."""
+        return f"?{number}" if self.name == "sqlite" else f"${number}::{kind}"
 
     def quoted(self, expression: str) -> str:
         """A JSON string, or null."""
@@ -48,6 +56,15 @@ class Dialect:
         outer = ",".join(f"k{i} DESC" for i in range(len(keys)))
         page = f"SELECT {item} AS j,{inner} {source} ORDER BY {order} LIMIT {limit}"
         return f"(SELECT coalesce(string_agg(j,',' ORDER BY {outer}),'') FROM ({page}) page)"
+
+    def within(self, column: str, low: str, high: str) -> str:
+        """True when low <= column < high, bytewise.
+
+        Hidden from PostgreSQL's choice of index: not knowing the bounds it takes them for so narrow that any index of the
+        patient looks as good as the one of patient and kind, and reads the whole history for each kind.
+        """
+        column = column if self.name == "sqlite" else f"{column}||''"
+        return f"{column}>={low} AND {column}<{high}"
 
     def denied(self, labels: str, mask: str) -> str:
         """True when a row carries none of the denied labels."""

@@ -34,6 +34,30 @@ class StoreTooNew(NodeError):
     code = "STORE_TOO_NEW"
 
 
+class StoreUnreachable(NodeError):
+    """The PostgreSQL server does not let this node in; the text names the driver's error by its type alone."""
+
+    code = "STORE_UNREACHABLE"
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(
+            f"Không vào được PostgreSQL ({reason}); xem database_url, inbox_url và máy chủ",
+            f"cannot enter PostgreSQL ({reason}); see database_url, inbox_url and the server",
+        )
+
+
+class StoreEncodingWrong(NodeError):
+    """The PostgreSQL database keeps text in another encoding, which has no place for some of what hospitals send."""
+
+    code = "STORE_ENCODING_WRONG"
+
+    def __init__(self, encoding: str) -> None:
+        super().__init__(
+            f"Cơ sở dữ liệu dùng bảng mã {encoding}; tạo lại với ENCODING 'UTF8'",
+            f"the database's encoding is {encoding}; make it anew with ENCODING 'UTF8'",
+        )
+
+
 class InboxItemNotFound(NodeError):
     """No inbox item has that number."""
 

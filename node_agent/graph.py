@@ -16,9 +16,8 @@ from graphql import GraphQLError
 from strawberry.federation.schema import FederationAny
 from strawberry.types import Info
 
-from node_agent.answer import Ledger, bindings, placeholder
+from node_agent.answer import Ledger, bindings
 from node_agent.compile import Compiler, Statement
-from node_agent.dialect import Dialect
 from node_agent.store.reader import DeadlineOver, Reader
 from schema.connections import connection_fields
 from schema.coverage import NodeLedger
@@ -66,7 +65,6 @@ class NodeContext:
     request: Request
     document: Document
     reader: Reader
-    dialect: Dialect
     ledger: Ledger
     seconds: float
 
@@ -88,7 +86,9 @@ class Subgraph(strawberry.federation.Schema):
         end = time.monotonic() + context.seconds
         for ref in refs:
             try:
-                row = await context.reader.fetch_one(statement.sql, {**common, "ref": ref}, end - time.monotonic())
+                common["ref"] = ref
+                values = [common[name] for name in statement.parameters]
+                row = await context.reader.fetch_one(statement.sql, values, end - time.monotonic())
             except DeadlineOver:
                 raise GraphQLError("The request's time was over.", extensions={"code": "DEADLINE_OVER"}) from None
             out.append(Completed(row and msgspec.Raw(await context.ledger.weave(statement, row))))
@@ -103,7 +103,7 @@ def compiled(context: NodeContext, info: Info, raw: dict[str, Any]) -> Statement
     statement = document.plans.get(key)
     if statement is None:
         nodes = tuple(info._raw_info.field_nodes)
-        compiler = Compiler(context.dialect, scope, placeholder(context.dialect))
+        compiler = Compiler(context.reader.dialect, scope)
         statement = document.plans[key] = compiler.patient(nodes)
     return statement
 

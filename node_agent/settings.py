@@ -31,6 +31,7 @@ IDENTIFIER_SYSTEMS = {
     "http://fhir.vn/sid/passport": IdentifierKind.PASSPORT,
 }
 DAY_SECONDS = 86_400
+DATABASES = ("sqlite+aiosqlite:///", "postgresql+asyncpg://")
 
 
 class FacilitySetting(BaseModel):
@@ -90,6 +91,10 @@ class Settings(BaseSettings):
         ):
             if strangers := sorted(set(named) - set(codes)):
                 raise ValueError(f"{place}: {', '.join(strangers)} not among facilities")
+        for name in ("database_url", "inbox_url"):
+            url = getattr(self, name)
+            if url is not None and not url.startswith(DATABASES):  # its text may hold a password
+                raise ValueError(f"{name}: must begin with {' or '.join(DATABASES)}")
         folders = [f.folder.absolute() for f in self.feeds if f.folder]
         if len(set(folders)) != len(folders):
             raise ValueError("feeds.folder: two feeds watch one folder")

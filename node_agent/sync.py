@@ -116,7 +116,7 @@ class Sync:
 
     async def once(self) -> int:
         """Sends one message, changes or not, and stores what was accepted. How many changes are left after it."""
-        async with self._store.engine.connect() as connection, connection.begin():
+        async with self._store.reading() as connection:
             since = await read_cursor(connection)
             batch = await read_batch(connection, since, self._enrolment.facilities)
             feeds = await read_feeds(connection, self._enrolment.facilities, self._clock())

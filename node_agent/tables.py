@@ -7,6 +7,8 @@ Older versions stay, with current = false. Record ids are keyed digests of the s
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy import (
     Boolean,
     Column,
@@ -15,18 +17,20 @@ from sqlalchemy import (
     Integer,
     LargeBinary,
     MetaData,
+    String,
     Table,
     Text,
     UniqueConstraint,
     text,
 )
-from sqlmodel import Field, SQLModel
+from sqlmodel import AutoString, Field, SQLModel
 
 from node_agent.columns import Scalar, Shape, child_layouts, layout, scalars
 from schema.elements import RecordKind
 
 STORE = MetaData()  # the clinical store
 INBOX = MetaData()  # a file of its own on SQLite (DESIGN 8)
+_CURRENT: dict[str, Any] = {"sqlite_where": text("current"), "postgresql_where": text("current")}
 
 
 class StoreModel(SQLModel):
@@ -120,36 +124,11 @@ class RecordRow(StoreModel, table=True):
 
     __tablename__ = "record"
     __table_args__ = (
-        Index(
-            "record_by_kind",
-            "patient",
-            "kind",
-            "sort_time",
-            "facility",
-            "id",
-            sqlite_where=text("current"),
-            postgresql_where=text("current"),
-        ),
-        Index(
-            "record_by_time",
-            "patient",
-            "sort_time",
-            "facility",
-            "id",
-            sqlite_where=text("current"),
-            postgresql_where=text("current"),
-        ),
-        Index(
-            "record_by_encounter",
-            "encounter_id",
-            "kind",
-            "seq",
-            "id",
-            sqlite_where=text("current"),
-            postgresql_where=text("current"),
-        ),
+        Index("record_by_kind", "patient", "kind", "sort_time", "facility", "id", **_CURRENT),
+        Index("record_by_time", "patient", "sort_time", "facility", "id", **_CURRENT),
+        Index("record_by_encounter", "encounter_id", "kind", "seq", "id", **_CURRENT),
         Index("record_by_source", "facility", "source_key"),
-        Index("record_by_id", "id", unique=True, sqlite_where=text("current"), postgresql_where=text("current")),
+        Index("record_by_id", "id", unique=True, **_CURRENT),
         Index("record_by_unit", "unit"),
     )
     pk: int | None = Field(default=None, primary_key=True)
@@ -289,3 +268,10 @@ CHILD: dict[str, Table] = {
     )
     for name, fields in child_layouts().items()
 }
+
+# Text is compared byte by byte, as SQLite and the gateway do, whatever locale a PostgreSQL database was made with.
+for _table in (*STORE.tables.values(), *INBOX.tables.values()):
+    for _each in _table.columns:
+        if isinstance(_each.type, String | AutoString):
+            _plain = Text() if isinstance(_each.type, Text) else String()
+            _each.type = _plain.with_variant(String(collation="C"), "postgresql")

@@ -1,4 +1,4 @@
-"""Opening the databases: engines, SQLite's pragmas and its write transactions. The only place that knows SQLite.
+"""Opening the databases: engines, transactions, SQLite's pragmas. What is PostgreSQL's own is in postgresql.py.
 
 The store and the inbox are separate databases: bytes must be safe (synchronous=FULL) before the clinical store, which can
 always be made again from them (synchronous=NORMAL), hears of them.
@@ -18,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from node_agent.settings import Settings
 from node_agent.store.ids import Ids, load_ids
+from node_agent.store.postgresql import BACKEND, INBOX_LOCK, STORE_LOCK, lock_writers_out, postgresql_engine
 
 BUSY_MILLISECONDS = 15_000
 MAP_BYTES = 268_435_456
@@ -26,7 +27,11 @@ CACHE_KIBIBYTES = 65_536
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """Both databases and the ids. `path` is the clinical store's file on SQLite, else None."""
+    """Both databases and the ids. `path` is the clinical store's file on SQLite, else None.
+
+    Every transaction that writes holds the lock of its database from its start, so what it reads stays true until it
+    commits, and positions of the change log are committed in order, by however many agents.
+    """
 
     engine: AsyncEngine
     inbox_engine: AsyncEngine
@@ -36,14 +41,23 @@ class Store:
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[AsyncConnection]:
         """A transaction on the store that holds the write lock from its start; commits at the end."""
-        async with _writing(self.engine) as connection:
+        async with _writing(self.engine, STORE_LOCK) as connection:
             yield connection
 
     @asynccontextmanager
     async def writing_inbox(self) -> AsyncIterator[AsyncConnection]:
         """The same on the inbox."""
-        async with _writing(self.inbox_engine) as connection:
+        async with _writing(self.inbox_engine, INBOX_LOCK) as connection:
             yield connection
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[AsyncConnection]:
+        """A transaction on the store all of whose statements see the same moment."""
+        async with self.engine.connect() as connection:
+            if self.path is None:  # SQLite's transactions are so by themselves
+                await connection.execution_options(isolation_level="REPEATABLE READ")
+            async with connection.begin():
+                yield connection
 
     async def close(self) -> None:
         """Closes every connection."""
@@ -66,10 +80,12 @@ def open_store(settings: Settings) -> Store:
 
 
 @asynccontextmanager
-async def _writing(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+async def _writing(engine: AsyncEngine, lock: int) -> AsyncIterator[AsyncConnection]:
     async with engine.connect() as connection:
         await connection.execution_options(write_lock=True)
         async with connection.begin():
+            if engine.dialect.name == BACKEND:
+                await lock_writers_out(connection, lock)
             yield connection
 
 
@@ -80,8 +96,8 @@ def _owners_only(file: str | None) -> None:
 
 
 def _engine(url: str, synchronous: str) -> AsyncEngine:
-    if make_url(url).get_backend_name() != "sqlite":
-        return create_async_engine(url, hide_parameters=True)
+    if make_url(url).get_backend_name() == BACKEND:
+        return postgresql_engine(url)
     _owners_only(make_url(url).database)
     # The driver's own transactions begin late and would let two writers read before either writes.
     engine = create_async_engine(url, hide_parameters=True, connect_args={"isolation_level": None})

@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from node_agent.errors import StoreTooNew
 from node_agent.settings import Settings
 from node_agent.store.engine import Store
+from node_agent.store.postgresql import BACKEND, check_server
 from node_agent.tables import INBOX, STORE
 
 _HERE = Path(__file__).parent / "migrations"
@@ -39,7 +40,13 @@ INBOX_TREE = Tree("inbox", INBOX)
 
 
 async def prepare(store: Store, settings: Settings) -> None:
-    """Migrates both databases and writes the facilities and feeds of the settings. Safe to run at every start."""
+    """Migrates both databases and writes the facilities and feeds of the settings. Safe to run at every start.
+
+    Raises StoreTooNew, and on PostgreSQL StoreUnreachable and StoreEncodingWrong.
+    """
+    for engine in (store.inbox_engine, store.engine):
+        if engine.dialect.name == BACKEND:
+            await check_server(engine)
     async with store.writing_inbox() as connection:
         await connection.run_sync(upgrade, INBOX_TREE)
     async with store.writing() as connection:

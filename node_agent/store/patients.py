@@ -6,6 +6,7 @@ A unit that only names a patient (no name, date, sex or number) says nothing abo
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -21,11 +22,19 @@ from node_agent.tables import STORE
 
 PATIENT, IDENTIFIER = STORE.tables["patient"], STORE.tables["identifier"]
 PatientKey = tuple[str, str]
+LOCAL_ID_LETTERS = 500
 
 
 def is_bare(patient: ParsedPatient) -> bool:
     """Whether this is only a name tag: a local id and nothing else."""
     return not (patient.name or patient.birth_date or patient.gender or patient.identifiers)
+
+
+def shortened(local_id: str) -> str:
+    """The local id as it is kept: one that no index of PostgreSQL could hold ends in its digest."""
+    if len(local_id) <= LOCAL_ID_LETTERS:
+        return local_id
+    return local_id[:LOCAL_ID_LETTERS] + hashlib.sha256(local_id.encode()).hexdigest()
 
 
 @dataclass(slots=True)
@@ -49,7 +58,7 @@ class Patients:
 
     async def load(self, keys: Iterable[PatientKey]) -> None:
         """Reads what the store knows of these (facility, local_id)."""
-        wanted = set(keys) - self._known.keys()
+        wanted = {(f, shortened(i)) for f, i in keys} - self._known.keys()
         for facility in sorted({f for f, _ in wanted}):
             for part in chunks(sorted(i for f, i in wanted if f == facility)):
                 found = select(PATIENT).where(PATIENT.c.facility == facility, PATIENT.c.local_id.in_(part))
@@ -71,7 +80,7 @@ class Patients:
 
     def pk(self, facility: str, local_id: str) -> int | None:
         """The number of a known patient."""
-        known = self._known.get((facility, local_id))
+        known = self._known.get((facility, shortened(local_id)))
         return known.pk if known else None
 
     async def take(self, facility: str, patient: ParsedPatient, rank: Rank) -> int:
@@ -82,10 +91,11 @@ class Patients:
             "gender": patient.gender,
             "doubts": " ".join(sorted(patient.doubts)),
         }
-        known = self._known.get((facility, patient.local_id))
+        local_id = shortened(patient.local_id)
+        known = self._known.get((facility, local_id))
         if known is None:
             pk = await reserve(self._connection, PATIENT, 1)
-            known = self._known[facility, patient.local_id] = _Known(pk, rank, said, new=True, touched=True)
+            known = self._known[facility, local_id] = _Known(pk, rank, said, new=True, touched=True)
         elif known.rank <= rank and not is_bare(patient):
             known.touched = known.touched or (known.rank, known.row) != (rank, said)
             known.rank, known.row = rank, said

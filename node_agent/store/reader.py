@@ -1,7 +1,8 @@
 """Reading the store on the way out: one compiled statement, under a deadline the database itself keeps.
 
-SQLite runs in a few threads, each with its own read-only connection: the event loop stays free, and a progress handler
-stops a statement whose time is over (spikes: no measurable cost).
+What the way out needs of a database, and the reader of SQLite; PostgreSQL's is postgresql.py. SQLite runs in a few threads,
+each with its own read-only connection: the event loop stays free, and a progress handler stops a statement whose time is
+over (spikes: no measurable cost).
 """
 
 from __future__ import annotations
@@ -10,11 +11,13 @@ import asyncio
 import sqlite3
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import quote
+
+from node_agent.dialect import SQLITE, Dialect
 
 CHECK_EVERY = 2_000  # virtual-machine steps between two looks at the clock
 
@@ -24,17 +27,29 @@ class DeadlineOver(Exception):
 
 
 class Reader(Protocol):
-    """What the way out needs of a database. Parameters are named; `seconds` is how long a statement may run."""
+    """What the way out needs of a database. Parameters are numbered; `seconds` is how long a statement may run."""
 
-    async def fetch_one(self, sql: str, parameters: Mapping[str, Any], seconds: float) -> tuple[Any, ...] | None: ...
+    @property
+    def dialect(self) -> Dialect:
+        """What statements for this reader are compiled in."""
 
-    async def fetch_all(self, sql: str, parameters: Mapping[str, Any], seconds: float) -> list[tuple[Any, ...]]: ...
+    async def open(self) -> None:
+        """Makes it ready; before anything else, in the loop that will use it."""
 
-    def close(self) -> None: ...
+    async def fetch_one(self, sql: str, values: Sequence[Any], seconds: float) -> Sequence[Any] | None:
+        """The first row, or None. Raises DeadlineOver."""
+
+    async def fetch_all(self, sql: str, values: Sequence[Any], seconds: float) -> Sequence[Sequence[Any]]:
+        """All rows. Raises DeadlineOver."""
+
+    async def close(self) -> None:
+        """Ends every connection."""
 
 
 class SqliteReader:
     """A Reader over a SQLite file in WAL mode."""
+
+    dialect = SQLITE
 
     def __init__(self, path: Path, threads: int = 2) -> None:
         self.path = path
@@ -42,29 +57,32 @@ class SqliteReader:
         self._local = threading.local()
         self._open: list[sqlite3.Connection] = []
 
-    async def fetch_one(self, sql: str, parameters: Mapping[str, Any], seconds: float) -> tuple[Any, ...] | None:
+    async def open(self) -> None:
+        """Nothing: each thread opens its connection when it first needs one."""
+
+    async def fetch_one(self, sql: str, values: Sequence[Any], seconds: float) -> Sequence[Any] | None:
         """The first row, or None."""
-        rows = await self.fetch_all(sql, parameters, seconds)
+        rows = await self.fetch_all(sql, values, seconds)
         return rows[0] if rows else None
 
-    async def fetch_all(self, sql: str, parameters: Mapping[str, Any], seconds: float) -> list[tuple[Any, ...]]:
+    async def fetch_all(self, sql: str, values: Sequence[Any], seconds: float) -> Sequence[Sequence[Any]]:
         """All rows; raises DeadlineOver."""
         end = time.monotonic() + seconds  # waiting for a free thread counts
-        return await asyncio.get_running_loop().run_in_executor(self._pool, self._run, sql, parameters, end)
+        return await asyncio.get_running_loop().run_in_executor(self._pool, self._run, sql, values, end)
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """End the threads and their connections."""
         self._pool.shutdown(wait=True)
         for connection in self._open:
             connection.close()
 
-    def _run(self, sql: str, parameters: Mapping[str, Any], end: float) -> list[tuple[Any, ...]]:
+    def _run(self, sql: str, values: Sequence[Any], end: float) -> list[tuple[Any, ...]]:
         if time.monotonic() >= end:
             raise DeadlineOver
         connection = self._connection()
         connection.set_progress_handler(lambda: time.monotonic() > end, CHECK_EVERY)
         try:
-            return connection.execute(sql, parameters).fetchall()
+            return connection.execute(sql, values).fetchall()
         except sqlite3.OperationalError as error:
             if error.sqlite_errorname == "SQLITE_INTERRUPT":
                 raise DeadlineOver from None

@@ -25,6 +25,7 @@ from schema.scalars import DECIMAL, PARTIAL_DATE, Decimal, PartialDate, schema_c
 Row = dict[str, Any]
 Check = Callable[[Any], bool]
 _NAMES = schema_config().name_converter
+CODE_LETTERS = 400
 _UNSEARCHED = str.maketrans("", "", ".*†  ")
 
 
@@ -72,8 +73,8 @@ def document_key(record: ParsedRecord) -> str | None:
 
 
 def search_code(text: str) -> str:
-    """'E11.9†' -> 'E119'."""
-    return text.translate(_UNSEARCHED).upper()
+    """'E11.9†' -> 'E119'. Only the beginning of a long text: PostgreSQL's indexes have no place for more than 2.7 kB."""
+    return text.translate(_UNSEARCHED).upper()[:CODE_LETTERS]
 
 
 def target_kind(record: ParsedRecord, role: str) -> RecordKind:

@@ -82,7 +82,7 @@ def test_a_call_that_broke_is_made_once_more_with_a_delegation_the_node_has_not_
 
 def test_a_node_without_room_is_over_budget_and_costs_nobody_else_a_row(tmp_path: Path, proxy: FaultProxy) -> None:
     slow = NodeSpec("01003", "Trạm 01003", "bhyt_xml", hospital.files("01003"), advertised=proxy.advertise)
-    options = {"max_connections_per_node": 1, "max_waiting_per_node": 0, "breaker_failures": 1000}
+    options = {"max_connections_per_node": 1, "max_waiting_per_node": 3, "breaker_failures": 1000}
     with launch(tmp_path / "city", [slow, spec("01006")], gateway_options=options) as running:
         running.settle()
         whole = ask(running)["patient"]["encounters"]["edges"]

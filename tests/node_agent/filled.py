@@ -4,29 +4,30 @@ from __future__ import annotations
 
 import asyncio
 import random
-import sqlite3
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from graphql import GraphQLSchema
+from sqlalchemy import text
 
 from node_agent.answer import Ledger
-from node_agent.dialect import SQLITE
+from node_agent.app import open_reader
 from node_agent.graph import NodeContext, subgraph
 from node_agent.ingest import Ingest
 from node_agent.records import FeedError, ParsedFile, ParsedPatient, ParsedRecord, ParsedUnit, Supersede
 from node_agent.settings import Settings
 from node_agent.store.engine import open_store
 from node_agent.store.migrate import prepare
-from node_agent.store.reader import SqliteReader
+from node_agent.store.reader import Reader
 from schema.delegation import Allowed, Subject, new_delegation
 from schema.elements import Feed, RecordKind
 from schema.execution import Executor, Request, Result
 from schema.over_http import GRAPHQL_RESPONSE, answer
 from schema.scalars import sort_time
 from tests import plain
+from tests.node_agent.databases import urls
 from tests.node_agent.naive import (
     EVERYTHING,
     NODE,
@@ -82,11 +83,30 @@ class Person:
 class Filled:
     """The store, and the node's schema over it."""
 
-    path: Path
+    settings: Settings
     people: dict[str, Person]
     ids: Any
-    reader: SqliteReader
+    runner: asyncio.Runner
+    reader: Reader
     executor: Executor = field(default_factory=lambda: Executor(subgraph()))
+
+    def close(self) -> None:
+        self.runner.run(self.reader.close())
+        self.runner.close()
+
+    def rows(self, sql: str, **values: Any) -> list[tuple[Any, ...]]:
+        """What a statement of any kind gives, committed, past the node."""
+
+        async def work() -> list[tuple[Any, ...]]:
+            store = open_store(self.settings)
+            try:
+                async with store.writing() as connection:
+                    result = await connection.execute(text(sql), values)
+                    return [tuple(row) for row in result] if result.returns_rows else []
+            finally:
+                await store.close()
+
+        return self.runner.run(work())
 
     def ref(self, name: str) -> str:
         patient = self.people[name].patient
@@ -117,8 +137,8 @@ class Filled:
             contract="1.0",
         )
         ledger = Ledger(self.reader, NOW.timestamp)
-        context = NodeContext(delegation, request, self.executor.document(query), self.reader, SQLITE, ledger, seconds)
-        return asyncio.run(self.executor.run(request, context))
+        context = NodeContext(delegation, request, self.executor.document(query), self.reader, ledger, seconds)
+        return self.runner.run(self.executor.run(request, context))
 
     def body(self, query: str, *names: str, **options: Any) -> bytes:
         """The bytes that go over the wire."""
@@ -141,10 +161,8 @@ class Filled:
         return plain.answer(NODE, query, root, {"r": representations([self.ref(n) for n in names]), **variables})
 
     def _rows(self) -> list[Json]:
-        with sqlite3.connect(self.path) as db:
-            columns = "id,labels,content_hash,key,received_at"
-            stored = {r[0]: r[1:] for r in db.execute(f"SELECT {columns} FROM record WHERE current")}
-        db.close()
+        columns = "id,labels,content_hash,key,received_at"
+        stored = {r[0]: r[1:] for r in self.rows(f"SELECT {columns} FROM record WHERE current")}
         out = []
         for name, person in self.people.items():
             for seq, record in enumerate(person.records):
@@ -213,12 +231,13 @@ def fill(folder: Path, people: dict[str, Person], errors: tuple[FeedError, ...] 
         data_folder=folder,
         facilities=[{"code": f, "name": f"Bệnh viện {f}"} for f in (FACILITY, OTHER_FACILITY)],  # type: ignore[arg-type]
         feeds=[{"feed": "fhir"}],  # type: ignore[arg-type]
+        **urls(folder),
     )
     feed = HandMadeFeed()
     feed.files.append(ParsedFile(tuple(p.unit for p in people.values()), errors))
     ids: list[Any] = []
 
-    async def work() -> Path:
+    async def work() -> Reader:
         store = open_store(settings)
         try:
             await prepare(store, settings)
@@ -226,10 +245,12 @@ def fill(folder: Path, people: dict[str, Person], errors: tuple[FeedError, ...] 
             result = await ingest.receive(Feed.FHIR, "file", b"0")
             assert errors or not result.errors, result.errors
             ids.append(store.ids)
-            assert store.path is not None
-            return store.path
+            reader = open_reader(store, settings)
+            await reader.open()
+            return reader
         finally:
             await store.close()
 
-    path = asyncio.run(work())
-    return Filled(path, people, ids[0], SqliteReader(path))
+    runner = asyncio.Runner()
+    reader = runner.run(work())
+    return Filled(settings, people, ids[0], runner, reader)

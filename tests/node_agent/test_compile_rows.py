@@ -25,10 +25,10 @@ from tests.plain import Json
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Filled]:
+def store(database: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Filled]:
     made = crossed(tmp_path_factory.mktemp("store"))
     yield made
-    made.reader.close()
+    made.close()
 
 
 relaxed = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))

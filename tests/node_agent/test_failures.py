@@ -12,7 +12,7 @@ from schema.elements import Feed
 from schema.identity import Identifier, IdentifierKind
 from tests.node_agent.visits import FACILITY, Desk, desk, encounter, hoso, observation, person, resources
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("database")]
 
 
 def error(unit_key: str | None = "LK1", patient: ParsedPatient | None = None, facility: str = FACILITY) -> FeedError:

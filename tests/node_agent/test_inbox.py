@@ -13,7 +13,7 @@ from node_agent.records import ParsedFile
 from schema.elements import Feed
 from tests.node_agent.visits import NOW, content, desk, encounter, hoso, observation, resources
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("database")]
 
 
 async def test_bytes_come_back_as_they_went_in(tmp_path: Path) -> None:

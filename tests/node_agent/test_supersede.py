@@ -31,7 +31,7 @@ from tests.node_agent.visits import (
     resources,
 )
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("database")]
 
 
 async def test_the_newer_version_replaces_the_whole_visit(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from node_agent.watch import look, move, watch
 from schema.elements import Feed
 from tests.node_agent.visits import Desk, desk, encounter, hoso
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("database")]
 POLL_SECONDS = 0.02
 
 

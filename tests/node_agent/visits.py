@@ -25,6 +25,7 @@ from node_agent.store.migrate import prepare
 from node_agent.tables import CHILD, DETAIL, STORE
 from schema.elements import Feed, RecordKind
 from schema.identity import Identifier, IdentifierKind
+from tests.node_agent.databases import urls
 
 FACILITY = "01001"
 NOW = datetime(2026, 3, 1, 2, 3, 4, tzinfo=UTC)
@@ -49,6 +50,7 @@ def settings_in(folder: Path, **more: Any) -> Settings:
         "data_folder": folder,
         "facilities": [{"code": FACILITY, "name": "Bệnh viện Thử nghiệm"}],
         "feeds": [{"feed": "bhyt_xml"}, {"feed": "fhir"}],
+        **urls(folder),
     }
     return Settings(**{**given, **more})
 
@@ -70,7 +72,7 @@ class Desk:
     async def rows(self, table: str) -> Rows:
         """All rows of a table."""
         async with self.store.engine.connect() as connection:
-            found = await connection.execute(select(STORE.tables[table]))
+            found = await connection.execute(select(STORE.tables[table]).order_by(*STORE.tables[table].primary_key))
             return [dict(row) for row in found.mappings()]
 
     async def current(self) -> dict[str, str]:
