@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from gateway import advice
-from gateway.locator import Withheld
+from gateway.choice import Withheld
 from gateway.plan import QueryPlan, cannot_hold
 from gateway.registry import City
 from gateway.scatter import NodeResult

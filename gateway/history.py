@@ -19,11 +19,12 @@ from gateway.access.grants import GrantStore
 from gateway.answer import Asked, Prepared, write_answer
 from gateway.coverage import Assessment, assess
 from gateway.cursor import LIFE_SECONDS, BadCursor, CursorSeal, Position, binding_of
-from gateway.errors import ClientError
+from gateway.errors import ClientError, KeyBehind
 from gateway.identity import CityKey
-from gateway.locator import Locator, choose
+from gateway.key_ring import KeyRing, LiveKeys
+from gateway.locator import People
 from gateway.plan import NodeRequest, page_sizes, plan_query, request_variables
-from gateway.registry import Registry
+from gateway.registry import City, Registry
 from gateway.scatter import Post, Slice, scatter, sender
 from gateway.settings import Settings
 from gateway.transport import Transport
@@ -60,35 +61,37 @@ class History:
 
     settings: Settings
     registry: Registry
-    locator: Locator
+    people: People
     grants: GrantStore
-    city_key: CityKey
+    keys: KeyRing
     signing_key: Ed25519PrivateKey
     transport: Transport
     clock: Callable[[], float] = time.time
     kid: str = field(init=False)
-    seal: CursorSeal = field(init=False)
+    _seal: tuple[CityKey, CursorSeal] | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         self.kid = key_id(self.signing_key.public_key())
-        self.seal = CursorSeal.of(self.city_key.secret_for("page cursors"))
 
     async def answer(
         self, caller: Caller, by: PatientBy, access: AccessInput, prepared: Prepared, raw: Mapping[str, Any]
     ) -> tuple[bytes, Assessment]:
         """The JSON of a PatientAnswer and its ledger; raises ClientError."""
         deadline = time.monotonic() + self.settings.request_deadline_seconds
-        token = self._token(by)
-        permit = await self._permit(caller, access, token)
+        city = await self.registry.snapshot()
+        keys = self._keys(city)
+        tokens = patient_tokens(keys, by)
+        token = tokens[0]  # under the key that stays the same while another is brought in
+        permit = await self._permit(caller, access, keys, tokens)
+        seal = self._cursors(keys.primary)
         sizes = page_sizes(prepared.subquery.connections, raw)
         bound = binding_of(token, caller.issuer, caller.subject, access.purpose.value)
         bindings = tuple(bound + c.binding(raw) for c in prepared.subquery.connections)
         after = tuple(
-            self._position(c.after(raw), binding)
+            self._position(seal, c.after(raw), binding)
             for c, binding in zip(prepared.subquery.connections, bindings, strict=True)
         )
-        city = await self.registry.snapshot()
-        choice = choose(await self.locator.find(token))
+        choice = await self.people.find(tokens)
         allowed = permit.allowed.kinds
         permitted = None if allowed is None else frozenset(RecordKind(k) for k in allowed)
         plan = plan_query(prepared.subquery, raw, choice, city, permitted)
@@ -109,41 +112,44 @@ class History:
             city=city,
             sizes=sizes,
             bindings=bindings,
-            patient_id=self.city_key.pairwise_id(caller.application, token),
+            patient_id=keys.primary.pairwise_id(caller.application, token),
             notices=notices(permit),
-            seal=self.seal,
+            seal=seal,
             expires=int(self.clock()) + LIFE_SECONDS,
             all_times=permit.allowed.all_times,
         )
         return write_answer(prepared, asked, results, ledger), ledger
 
-    def _token(self, by: PatientBy) -> bytes:
-        try:
-            identifier = canonical(by.kind, by.value)
-        except IdentifierError as error:
-            texts = {
-                "EMPTY": ("Số giấy tờ trống", "the identifier is empty"),
-                "PLACEHOLDER": ("Số giấy tờ là số giả định", "the identifier is a placeholder"),
-            }
-            default = (f"Số giấy tờ không đúng dạng {by.kind.value}", f"not the form of a {by.kind.value}")
-            raise AskRefused("BAD_IDENTIFIER", *texts.get(error.reason, default)) from None
-        return self.city_key.patient_token(identifier.kind, identifier.value)
+    def _keys(self, city: City) -> LiveKeys:
+        keys = self.keys.live()
+        if city.key_version > keys.newest.version:
+            keys = self.keys.live(again=True)
+            if city.key_version > keys.newest.version:
+                raise KeyBehind
+        return keys
 
-    async def _permit(self, caller: Caller, access: AccessInput, token: bytes) -> Permit:
+    def _cursors(self, key: CityKey) -> CursorSeal:
+        if self._seal is None or self._seal[0] is not key:
+            self._seal = key, CursorSeal.of(key.secret_for("page cursors"))
+        return self._seal[1]
+
+    async def _permit(self, caller: Caller, access: AccessInput, keys: LiveKeys, tokens: tuple[bytes, ...]) -> Permit:
         grant = (
             await self.grants.find(str(access.evidence)) if access.basis is Basis.GRANT and access.evidence else None
         )
-        own = caller.identity and self.city_key.patient_token(caller.identity.kind, caller.identity.value)
+        own = caller.identity and keys.primary.patient_token(caller.identity.kind, caller.identity.value)
+        # A grant is of this patient when it bears the patient's token under either key.
+        token = grant.patient_token if grant is not None and grant.patient_token in tokens else tokens[0]
         decision = decide(caller, access, token, grant, self.clock(), own_token=own or None)
         if isinstance(decision, Refusal):
             raise AccessRefused(decision)
         return decision
 
-    def _position(self, cursor: object, binding: bytes) -> Position | None:
+    def _position(self, seal: CursorSeal, cursor: object, binding: bytes) -> Position | None:
         if cursor is None:
             return None
         try:
-            return self.seal.open(cursor, binding, self.clock())
+            return seal.open(cursor, binding, self.clock())
         except BadCursor:
             raise AskRefused("BAD_CURSOR", "Con trỏ trang không dùng được", "the page cursor cannot be used") from None
 
@@ -172,6 +178,20 @@ class History:
             )
         tokens = sign_delegations(self.signing_key, self.kid, delegations)
         return {r.node.id: Post(body, token) for r, body, token in zip(requests, bodies, tokens, strict=True)}
+
+
+def patient_tokens(keys: LiveKeys, by: PatientBy) -> tuple[bytes, ...]:
+    """The tokens of what was asked for, oldest key first; raises AskRefused(BAD_IDENTIFIER)."""
+    try:
+        identifier = canonical(by.kind, by.value)
+    except IdentifierError as error:
+        texts = {
+            "EMPTY": ("Số giấy tờ trống", "the identifier is empty"),
+            "PLACEHOLDER": ("Số giấy tờ là số giả định", "the identifier is a placeholder"),
+        }
+        default = (f"Số giấy tờ không đúng dạng {by.kind.value}", f"not the form of a {by.kind.value}")
+        raise AskRefused("BAD_IDENTIFIER", *texts.get(error.reason, default)) from None
+    return keys.tokens(identifier.kind, identifier.value)
 
 
 def notices(permit: Permit) -> list[advice.Text]:

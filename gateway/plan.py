@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from gateway.choice import Choice
 from gateway.errors import ClientError
-from gateway.locator import Choice
 from gateway.registry import City, Node
 from gateway.subquery import ConnectionPlan, SubQuery
 from schema.coverage import Outcome, held_kinds

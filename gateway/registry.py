@@ -15,10 +15,10 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import func, insert, select, update
 
 from gateway.store.engine import Store
-from gateway.store.tables import FACILITY, FACILITY_HEALTH, NODE, from_moment, moment
+from gateway.store.tables import CITY_KEY, FACILITY, FACILITY_HEALTH, NODE, from_moment, moment
 from schema.elements import Feed
 
 
@@ -52,10 +52,11 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class City:
-    """facilities by code and nodes by id, both in sorted order. Never changed in place."""
+    """facilities by code and nodes by id, both in sorted order. key_version: the newest of the city key. Never changed in place."""
 
     facilities: Mapping[str, FacilityState]
     nodes: Mapping[str, Node]
+    key_version: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,12 +118,16 @@ async def read_city(store: Store) -> City:
         nodes = (await connection.execute(select(NODE))).all()
         health = {row.facility: row for row in await connection.execute(select(FACILITY_HEALTH))}
         rows = (await connection.execute(select(FACILITY).order_by(FACILITY.c.code))).all()
+        key_version: int = (
+            await connection.execute(select(func.coalesce(func.max(CITY_KEY.c.version), 0)))
+        ).scalar_one()
     ids = {node.pk: node.id for node in nodes}
     facilities = {row.code: _facility(row, ids.get(row.node), health.get(row.pk)) for row in rows}
     served = {node.id: tuple(f.code for f in facilities.values() if f.node_id == node.id) for node in nodes}
     return City(
         MappingProxyType(facilities),
         MappingProxyType({n.id: _node(n, served[n.id]) for n in sorted(nodes, key=lambda n: str(n.id))}),
+        key_version,
     )
 
 

@@ -17,10 +17,12 @@ from typing import Any, TypeVar
 import uvicorn
 from starlette.applications import Starlette
 
+from gateway.choice import Located, place
 from gateway.enrolment import invite, revoke
 from gateway.identity import CityKey, create_city_key, load_city_key
+from gateway.key_ring import KeyRing
 from gateway.keys import create_signing_key, load_signing_key
-from gateway.locator import Located, SqliteLocator
+from gateway.locator import SqliteLocator, located
 from gateway.node_routes import node_routes
 from gateway.registry import City, Registry, read_city, register_facility
 from gateway.settings import Settings
@@ -110,7 +112,8 @@ class RunningGateway:
         """What the locator knows of an identifier."""
         locator = SqliteLocator(self.database)
         try:
-            return outside(locator.find(self.key.patient_token(kind, value)))
+            rows = outside(locator.find((self.key.patient_token(kind, value),)))
+            return tuple(sorted((located(row) for row in rows), key=place))
         finally:
             locator.close()
 
@@ -134,7 +137,7 @@ class RunningGateway:
             await store.close()
 
         return Starlette(
-            routes=node_routes(store, registry, self.key, gateway_key, self.settings, self.now),
+            routes=node_routes(store, registry, KeyRing(self.settings), gateway_key, self.settings, self.now),
             lifespan=lifespan,
         )
 
