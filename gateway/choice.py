@@ -16,6 +16,7 @@ from schema.identity import STRONG, IdentifierKind
 
 MERGEABLE_PERSONS = 2  # a value seen with more birth-date/sex pairs than this identifies nobody
 KIND_OF = {number: kind for kind, number in KIND_NUMBERS.items()}
+Strong = frozenset[tuple[IdentifierKind, bytes]]
 RowKey = tuple[str, str]  # facility and ref: stays when a facility's agent is enrolled anew
 
 
@@ -49,7 +50,7 @@ class Located:
             part = self.also[at : at + 1 + TOKEN_BYTES]
             yield KIND_OF[part[0]], self.token[:1] + part[1:]
 
-    def strong(self) -> frozenset[tuple[IdentifierKind, bytes]]:
+    def strong(self) -> Strong:
         """The strong numbers of this patient."""
         return frozenset(pair for pair in ((self.kind, self.token), *self.others()) if pair[0] in STRONG)
 
@@ -161,8 +162,17 @@ def _one_person(rows: list[Located]) -> tuple[frozenset[Located], Withheld]:
 
 def _weak_link_holds(rows: list[Located]) -> bool:
     several = len({row.facility for row in rows}) > 1
-    verdicts = {agrees(a.person, b.person) for i, a in enumerate(rows) for b in rows[i + 1 :]}
-    return False not in verdicts and not (several and None in verdicts)
+    pairs = [(a, b) for i, a in enumerate(rows) for b in rows[i + 1 :]]
+    verdicts = {agrees(a.person, b.person) for a, b in pairs}
+    # Twins with one card are of one birth date and sex; their own cards tell them apart.
+    at_odds = any(contradicts(a.strong(), b.strong()) for a, b in pairs)
+    return False not in verdicts and not (several and None in verdicts) and not at_odds
+
+
+def contradicts(theirs: Strong, mine: Strong) -> bool:
+    """Whether somebody has another strong number of a kind of which the other has one."""
+    both = theirs & mine
+    return any({t for k, t in theirs if k is kind} and not {t for k, t in both if k is kind} for kind, _ in mine)
 
 
 def _winner(sides: list[list[Located]]) -> list[Located]:

@@ -17,6 +17,7 @@ from gateway.choice import (
     RowKey,
     Splits,
     Withheld,
+    contradicts,
     groups_of,
     place,
 )
@@ -62,7 +63,7 @@ def link(
     asked = {row.token for row in choice.kept}
     mine = frozenset(pair for row in choice.kept if not row.doubtful for pair in row.strong())
     persons: dict[bytes, set[PersonDigest]] = {token: {row.person for row in of} for token, of in by_way.items()}
-    contested: set[bytes] = set()
+    contested = _unsure(by_way)
     for row in found:
         if not row.doubtful:
             persons[row.token].add(row.person)
@@ -113,19 +114,26 @@ def _may_be(row: Located, by_way: Mapping[bytes, list[Located]]) -> bool:
     return all(agrees(row.person, origin.person) is not False for origin in by_way[row.token])
 
 
+def _unsure(by_way: Mapping[bytes, list[Located]]) -> set[bytes]:
+    """Weak numbers that may be somebody else's, a sibling's card say: everybody has one of a kind for life, and the kept
+    rows name another that as many facilities or more know."""
+    facilities = {token: {row.facility for row in rows} for token, rows in by_way.items()}
+    kinds = {token: kind for rows in by_way.values() for row in rows for kind, token in row.others()}
+    unsure: set[bytes] = set()
+    for token, here in facilities.items():
+        rivals = [t for t in facilities if t != token and kinds[t] is kinds[token] and kinds[t] not in STRONG]
+        if any(len(facilities[rival]) >= len(here) for rival in rivals):
+            unsure.add(token)
+    return unsure
+
+
 def _contradicts(row: Located, mine: frozenset[tuple[IdentifierKind, bytes]]) -> bool:
-    """Whether the row has another strong number of a kind of which the asked person has one."""
-    theirs = row.strong()
-    return any(
-        {t for k, t in theirs if k is kind} and not {t for k, t in theirs & mine if k is kind} for kind, _ in mine
-    )
+    return contradicts(row.strong(), mine)
 
 
 def _at_odds(linked: list[Located]) -> frozenset[RowKey]:
     """Rows linked side by side whose strong numbers contradict each other."""
-    return frozenset(
-        row.key for row in linked if any(_contradicts(row, other.strong()) for other in linked if other is not row)
-    )
+    return frozenset(row.key for row in linked if any(_contradicts(row, other.strong()) for other in linked))
 
 
 def one_version(rows: Iterable[Located]) -> tuple[list[Located], list[Located]]:
