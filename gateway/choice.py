@@ -117,11 +117,12 @@ def choose(located: Iterable[Located], splits: Splits = NO_SPLITS) -> Choice:
     plain = len(firm) == len(rows) and len({row.person for row in rows}) < 2 and all(r.kind in STRONG for r in rows)
     if plain and not splits.pairs:
         return Choice(tuple(rows), (), apart)  # what nearly every query meets; the rules below would say the same
-    kept, reason = _one_person(firm)
+    kept, reason = _one_person(firm, rows)
     unlinked = splits.clashing(kept)
     kept = frozenset(row for row in kept if row.key not in unlinked)
-    same = {row.person for row in kept if not row.doubtful and row.person.full}
-    guests = [row for row in rows if not _speaks(row) and row.person in same]
+    hosts = [row for row in kept if not row.doubtful and row.person.full]
+    same = {row.person for row in hosts}
+    guests = [row for row in rows if not _speaks(row) and row.person in same and not at_odds([row], hosts)]
     unwelcome = splits.clashing([*kept, *guests])
     shown: list[Located] = []
     withheld: list[tuple[Located, Withheld]] = []
@@ -145,12 +146,12 @@ def _speaks(row: Located) -> bool:
     return not row.doubtful or row.cccd_agrees is True or row.kind is IdentifierKind.MRN
 
 
-def _one_person(rows: list[Located]) -> tuple[frozenset[Located], Withheld]:
+def _one_person(rows: list[Located], everybody: list[Located]) -> tuple[frozenset[Located], Withheld]:
     """The rows to keep, and why the others are withheld."""
     found = groups_of(frozenset(row.person for row in rows))
     if len(found) > MERGEABLE_PERSONS:
         return frozenset(), Withheld.IDENTITY_QUARANTINED
-    if any(row.kind not in STRONG for row in rows) and not _weak_link_holds(rows):
+    if any(row.kind not in STRONG for row in rows) and not _weak_link_holds(rows, everybody):
         return frozenset(), Withheld.IDENTITY_CONFLICT
     if len(found) < 2:
         return frozenset(rows), Withheld.IDENTITY_CONFLICT
@@ -160,17 +161,21 @@ def _one_person(rows: list[Located]) -> tuple[frozenset[Located], Withheld]:
     return frozenset(_winner(sides)), Withheld.IDENTITY_CONFLICT
 
 
-def _weak_link_holds(rows: list[Located]) -> bool:
+def _weak_link_holds(rows: list[Located], everybody: list[Located]) -> bool:
     several = len({row.facility for row in rows}) > 1
-    pairs = [(a, b) for i, a in enumerate(rows) for b in rows[i + 1 :]]
-    verdicts = {agrees(a.person, b.person) for a, b in pairs}
-    # Twins with one card are of one birth date and sex; their own cards tell them apart.
-    at_odds = any(contradicts(a.strong(), b.strong()) for a, b in pairs)
-    return False not in verdicts and not (several and None in verdicts) and not at_odds
+    verdicts = {agrees(a.person, b.person) for i, a in enumerate(rows) for b in rows[i + 1 :]}
+    # Twins with one card are of one birth date and sex; their own cards tell them apart, on a doubtful row as well.
+    alike = [row for row in everybody if any(agrees(row.person, firm.person) is not False for firm in rows)]
+    return False not in verdicts and not (several and None in verdicts) and not at_odds(alike, alike)
+
+
+def at_odds(some: list[Located], others: list[Located]) -> bool:
+    """Whether a strong number of one contradicts another's."""
+    return any(contradicts(a.strong(), b.strong()) for a in some if a.also for b in others if b.also)
 
 
 def contradicts(theirs: Strong, mine: Strong) -> bool:
-    """Whether somebody has another strong number of a kind of which the other has one."""
+    """Whether one has another strong number of a kind of which the other has one."""
     both = theirs & mine
     return any({t for k, t in theirs if k is kind} and not {t for k, t in both if k is kind} for kind, _ in mine)
 
