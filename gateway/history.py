@@ -31,7 +31,7 @@ from gateway.transport import Transport
 from schema.access import AccessInput, Basis, PatientBy, Purpose
 from schema.delegation import Delegation, Subject, new_delegation, sign_delegations
 from schema.elements import RecordKind
-from schema.identity import IdentifierError, canonical
+from schema.identity import STRONG, IdentifierError, IdentifierKind, canonical
 from schema.jws import key_id
 
 CONTRACT_VERSION = "1.0"
@@ -113,7 +113,7 @@ class History:
             sizes=sizes,
             bindings=bindings,
             patient_id=keys.primary.pairwise_id(caller.application, token),
-            notices=notices(permit),
+            notices=notices(permit, by.kind),
             seal=seal,
             expires=int(self.clock()) + LIFE_SECONDS,
             all_times=permit.allowed.all_times,
@@ -194,8 +194,9 @@ def patient_tokens(keys: LiveKeys, by: PatientBy) -> tuple[bytes, ...]:
     return keys.tokens(identifier.kind, identifier.value)
 
 
-def notices(permit: Permit) -> list[advice.Text]:
-    """Constant lines: they depend on the permit alone, the same for every identifier, existing or not (DESIGN 7)."""
+def notices(permit: Permit, kind: IdentifierKind) -> list[advice.Text]:
+    """Constant lines: they depend on the permit and the kind of number alone, the same for every identifier, existing or not (DESIGN 7)."""
     treating = [advice.OTHERS_MAY_EXIST, advice.BREAK_GLASS] if permit.purpose is Purpose.TREAT else []
     within = [] if permit.allowed.all_times else [advice.PERIOD_LIMITED]
-    return [*treating, *within, advice.LAW_HIDDEN]
+    weak = [] if kind in STRONG else [advice.WEAK_NUMBER]
+    return [*treating, *weak, *within, advice.LAW_HIDDEN]

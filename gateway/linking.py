@@ -137,16 +137,17 @@ def _at_odds(linked: list[Located]) -> frozenset[RowKey]:
 
 
 def one_version(rows: Iterable[Located]) -> tuple[list[Located], list[Located]]:
-    """While two key versions live: the rows of the version that knows most patients, and of the other what it lacks.
+    """While two key versions live: the rows of one, the older unless the newer knows more, and of the other what it lacks.
 
-    Digests under two keys cannot be compared. Sync writes both versions (sync.py), so the second list is empty.
+    Digests under two keys cannot be compared. Sync writes both versions (sync.py), so the older is whole and the second
+    list is empty.
     """
     by_version: dict[bytes, list[Located]] = {}
     for row in rows:
         by_version.setdefault(row.token[:1], []).append(row)
     if len(by_version) < 2:
         return [row for some in by_version.values() for row in some], []
-    best = max(by_version, key=lambda v: (len({row.key for row in by_version[v]}), v))
+    best = max(sorted(by_version), key=lambda v: len({row.key for row in by_version[v]}))
     covered = {row.key for row in by_version[best]}
     rest = [row for v, some in by_version.items() if v != best for row in some if row.key not in covered]
     return by_version[best], rest

@@ -122,7 +122,9 @@ class City:
         if c.random() < 0.03 and cells["SO_CCCD"]:  # another keyboard, or a stamp's layout
             wide = str.maketrans("0123456789", "０１２３４５６７８９")
             number = cells["SO_CCCD"]
-            cells["SO_CCCD"] = c.choice((number.translate(wide), f" {number[:3]} {number[3:]}", f"{number[:6]}.{number[6:]}"))
+            cells["SO_CCCD"] = c.choice(
+                (number.translate(wide), f" {number[:3]} {number[3:]}", f"{number[:6]}.{number[6:]}")
+            )
         elif c.random() < 0.02 and len(cells["SO_CCCD"]) > 8:
             cells["SO_CCCD"] = self.typo(cells["SO_CCCD"])
         if c.random() < 0.015 and len(cells["MA_THE_BHYT"]) > 8:
