@@ -26,7 +26,7 @@ Kind = Annotated[
     IdentifierKind | None,
     typer.Option(help="Loại số sẽ nhập; bỏ trống: nhập token. Of the number typed; none: a token."),
 ]
-REASONS = {
+SAYINGS = {
     "KEPT": ("cho xem", "shown"),
     Withheld.IDENTITY_CONFLICT.value: ("giữ lại: mâu thuẫn", "withheld: something contradicts"),
     Withheld.IDENTITY_DOUBTFUL.value: ("giữ lại: chưa chắc là người này", "withheld: may be somebody else's"),
@@ -67,7 +67,7 @@ async def told(store: Store, tokens: tuple[bytes, ...]) -> list[inspection.Verdi
         kind = line.row.kind.value
         way = (f"liên kết qua {kind}", f"linked by {kind}") if line.linked else (f"có {kind}", f"has {kind}")
         doubtful = (" · có thể của cha mẹ", " · may carry a parent's card") if line.row.doubtful else ("", "")
-        reason, fits = REASONS[line.reason], AGREES[line.agrees]
+        reason, fits = SAYINGS[line.reason], AGREES[line.agrees]
         typer.echo(
             f"{number}. {line.row.facility} · {line.reason} · {way[0]} · {reason[0]} · ngày sinh và giới {fits[0]}{doubtful[0]}"
             f"\n   {way[1]} · {reason[1]} · birth date and sex {fits[1]}{doubtful[1]}"

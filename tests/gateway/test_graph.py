@@ -42,7 +42,7 @@ class Door:
     """A gateway without nodes, and people who knock."""
 
     def __init__(self, folder: Path, client: httpx.Client) -> None:
-        self.client = client
+        self.client, self.folder = client, folder
         self.key = load_city_key(folder / "city.key", 1, True)
         self.issuer = DevelopmentIssuer(folder, True, time.time)
         self.citizen = self.token(Role.CITIZEN, "citizen")
