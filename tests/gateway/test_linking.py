@@ -136,6 +136,16 @@ def test_two_unlinked_rows_of_one_number_are_both_withheld_and_a_linked_one_is_l
     assert kept(A, met, other, splits=between) == ["A"]
 
 
+def test_a_doubtful_row_beside_the_same_birth_date_gives_way_to_another_card_and_to_an_unlinking() -> None:
+    guest = Written("B", "CCCD X", doubtful=True)
+    assert kept(A, guest) == ["A", "B"]
+    pair = Splits(frozenset({frozenset({A.key, guest.key})}))
+    assert reasons(A, guest, splits=pair) == {"B": Withheld.IDENTITY_DOUBTFUL}
+    assert kept(A, guest, splits=pair) == ["A"]
+    passports = Written("A", "CCCD X PASSPORT P"), Written("B", "CCCD X PASSPORT Q", doubtful=True)
+    assert reasons(*passports) == {"B": Withheld.IDENTITY_DOUBTFUL}
+
+
 def test_a_row_unlinked_from_a_number_leaves_the_others_in_peace() -> None:
     alone = Splits(tokens=frozenset({(("B", "ref-B"), token("CCCD", "X"))}))
     assert kept(A, Written("B", "CCCD X", birth="1991-01-01"), Written("C", "BHXH W"), splits=alone) == ["A", "C"]
