@@ -26,7 +26,7 @@ from compose.demo.launch import RunningCity, free_port, launch, wait_for
 from gateway.access.callers import Role
 from gateway.credentials import Authentic
 from gateway.enrolment import enrol, invite
-from gateway.identity import CityKey, load_city_key
+from gateway.key_ring import LiveKeys, load_keys
 from gateway.keys import load_signing_key
 from gateway.registry import register_facility
 from gateway.settings import Settings, load_settings
@@ -135,20 +135,20 @@ async def fill(city: RunningCity, base: str, hospitals: int) -> None:
     """Enrol the hospitals and let each tell its one patient, through the gateway's own code."""
     settings = load_settings(city.gateway.folder / "gateway.toml", {})
     store = open_store(settings)
-    key = load_city_key(settings.city_key_file, settings.city_key_version, True)
+    keys = load_keys(settings)
     public = PublicKey.of(load_signing_key(settings.signing_key_file, True).public_key())
     now = datetime.now(UTC)
     try:
         for number in range(hospitals):
             code = str(10_000 + number)
-            await _join(store, settings, key, public, code, f"{base}/{code}", now)
+            await _join(store, settings, keys, public, code, f"{base}/{code}", now)
     finally:
         await store.close()
     await asyncio.sleep(settings.registry_fresh_seconds + 0.5)
 
 
 async def _join(
-    store: Store, settings: Settings, key: CityKey, public: PublicKey, code: str, url: str, now: datetime
+    store: Store, settings: Settings, keys: LiveKeys, public: PublicKey, code: str, url: str, now: datetime
 ) -> None:
     await register_facility(store, code, f"Bệnh viện số {code}", now)
     own = PublicKey.of(Ed25519PrivateKey.generate().public_key())
@@ -158,9 +158,8 @@ async def _join(
     async with store.reading() as connection:
         pk = (await connection.execute(select(NODE.c.pk).where(NODE.c.id == node.node_id))).scalar_one()
         facility = (await connection.execute(select(FACILITY.c.pk).where(FACILITY.c.code == code))).scalar_one()
-    patient = SyncPatient(
-        ref_of(code.encode()).decode(), code, [("CCCD", hospital.CCCD)], "1985-03-12", Gender.MALE, False
-    )
+    numbers = [("CCCD", hospital.CCCD), ("BHXH", "0112345678")]  # a second number: every query makes its second read
+    patient = SyncPatient(ref_of(code.encode()).decode(), code, numbers, "1985-03-12", Gender.MALE, False)
     report = FacilityReport(code, [FeedState(Feed.BHYT_XML, 86_400, now.isoformat(timespec="seconds"))], False)
     message = SyncRequest(node.node_id, 0, 1, 1, 0, CONTRACT_VERSION, [report], [patient])
-    await take_in(store, key, Authentic(pk, node.node_id, {code: facility}), message, settings.identifier_kinds, now)
+    await take_in(store, keys, Authentic(pk, node.node_id, {code: facility}), message, settings.identifier_kinds, now)

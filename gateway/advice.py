@@ -186,6 +186,10 @@ PERIOD_LIMITED = text(
     "Giấy đồng ý chỉ cho xem một khoảng thời gian; hồ sơ ngoài khoảng đó không hiển thị.",
     "The grant reaches a period only; records outside it are not shown.",
 )
+WEAK_NUMBER = text(
+    "Tra bằng loại số này chỉ thấy hồ sơ có ghi đúng số đó; hãy tra bằng CCCD hoặc hộ chiếu nếu có.",
+    "By this kind of number only records that bear it are found; ask by CCCD or passport where you can.",
+)
 LAW_HIDDEN = text(
     "Các nhóm thông tin pháp luật bảo vệ riêng (kể cả thuốc) không hiển thị, với mọi người bệnh.",
     "Categories closed by law, medicines included, are not shown, for every patient.",

@@ -23,12 +23,13 @@ from gateway.access.issuer import demo_trust
 from gateway.errors import StoreUnavailable
 from gateway.graph import GatewayContext, city_schema
 from gateway.history import History
-from gateway.identity import load_city_key
+from gateway.key_ring import KeyRing
 from gateway.keys import load_signing_key
-from gateway.locator import Locator, SqliteLocator
+from gateway.locator import Locator, People, SqliteLocator
 from gateway.locator_postgres import PostgresLocator
 from gateway.node_routes import node_routes
 from gateway.registry import Registry
+from gateway.rotation import settle_keys
 from gateway.settings import Settings
 from gateway.store.engine import Store, open_store
 from gateway.store.migrate import prepare
@@ -114,9 +115,9 @@ def make_history(settings: Settings, store: Store, registry: Registry) -> Histor
     return History(
         settings=settings,
         registry=registry,
-        locator=locator_of(store),
+        people=People(locator_of(store)),
         grants=GrantStore(store, time.time),
-        city_key=load_city_key(settings.city_key_file, settings.city_key_version, settings.demo_mode),
+        keys=KeyRing(settings),
         signing_key=load_signing_key(settings.signing_key_file, settings.demo_mode),
         transport=TRANSPORTS[settings.transport](settings.max_connections_per_node),
     )
@@ -155,6 +156,7 @@ def create_app(settings: Settings) -> Starlette:
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         await prepare(store)
+        await settle_keys(store, history.keys.live(), now())
         settle_memory()
         async with AsyncExitStack() as stack:
             stack.push_async_callback(store.close)
@@ -167,7 +169,7 @@ def create_app(settings: Settings) -> Starlette:
         routes=[
             Route("/graphql", endpoint, methods=["GET", "POST"]),  # what is no GET or POST gets its 405 there
             Route("/health", health),
-            *node_routes(store, registry, history.city_key, public, settings, now),
+            *node_routes(store, registry, history.keys, public, settings, now),
         ],
         lifespan=lifespan,
     )

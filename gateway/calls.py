@@ -13,8 +13,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from gateway.access.decide import Permit
 from gateway.answer import Prepared
-from gateway.cursor import Place, Walk
-from gateway.locator import Choice
+from gateway.choice import Choice
+from gateway.cursor import CursorSeal, Place, Walk
+from gateway.identity import CityKey
 from gateway.plan import NodeRequest, QueryPlan, Target, request_variables
 from gateway.registry import City
 from gateway.scatter import Post, Slice
@@ -28,10 +29,12 @@ _JSON = msgspec.json.Encoder()
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Inquiry:
-    """One `patient` field, before anyone is asked. token: the patient's; sizes, bindings, walks: one a list."""
+    """One `patient` field, before anyone is asked. token: the patient's under key; sizes, bindings, walks: one a list."""
 
     prepared: Prepared
     raw: dict[str, Any]
+    key: CityKey
+    seal: CursorSeal
     token: bytes
     permit: Permit
     sizes: tuple[int, ...]

@@ -2,29 +2,27 @@
 
 from __future__ import annotations
 
-import asyncio
 import importlib
 import os
-from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 import typer
 from sqlalchemy import select
 
-from gateway import enrolment, registry
+from gateway import enrolment, identity_cli, registry, rotation
 from gateway.access import issuer
 from gateway.errors import ClientError, GatewayError
-from gateway.identity import create_city_key, load_city_key
+from gateway.identity import create_city_key
+from gateway.key_ring import key_files, load_keys
 from gateway.keys import create_signing_key, load_signing_key
 from gateway.settings import CONFIG_VARIABLE, Settings, load_settings
-from gateway.store.engine import Store, open_store
-from gateway.store.migrate import prepare
+from gateway.store.command import with_store
+from gateway.store.engine import Store
 from gateway.store.tables import NODE, NODE_POSITION
 from schema.messages import NodeRole
 
-T = TypeVar("T")
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, help="Cổng truy vấn của thành phố. The city's query gateway."
 )
@@ -35,6 +33,7 @@ app.add_typer(key, name="key")
 app.add_typer(facility, name="facility")
 app.add_typer(nodes, name="nodes")
 app.add_typer(issuer.app, name="token")
+app.add_typer(identity_cli.app, name="identity")
 
 
 @app.callback()
@@ -48,46 +47,50 @@ def configure(
         os.environ[CONFIG_VARIABLE] = str(config)
 
 
-def _with_store(work: Callable[[Store, Settings], Awaitable[T]]) -> T:
-    settings = load_settings()
-
-    async def run() -> T:
-        store = open_store(settings)
-        try:
-            await prepare(store)
-            return await work(store, settings)
-        finally:
-            await store.close()
-
-    return asyncio.run(run())
-
-
 @app.command()
 def init() -> None:
     """Tạo khoá thành phố, khoá ký và cơ sở dữ liệu. Makes the keys and the database; keeps what exists."""
     settings = load_settings()
-    for path, create in (
-        (settings.city_key_file, create_city_key),
-        (settings.signing_key_file, create_signing_key),
+    for path, there, create in (
+        (settings.city_key_file, bool(key_files(settings)), create_city_key),
+        (settings.signing_key_file, settings.signing_key_file.exists(), create_signing_key),
     ):
-        if not path.exists():
+        if not there:
             create(path)
             typer.echo(f"Đã tạo {path} / made {path}")
     load_signing_key(settings.signing_key_file, settings.demo_mode)
 
-    async def nothing_more(_store: Store, _settings: Settings) -> None:
-        return None
-
-    _with_store(nothing_more)
+    with_store(lambda store, _: rotation.settle_keys(store, load_keys(settings), datetime.now(UTC)))
     show_fingerprint()
 
 
 @key.command("show-fingerprint")
 def show_fingerprint() -> None:
     """Dấu vân tay của khoá thành phố, để so hai bản sao. Compares two copies of the city key; tells nothing of it."""
-    settings = load_settings()
-    city_key = load_city_key(settings.city_key_file, settings.city_key_version, settings.demo_mode)
-    typer.echo(city_key.fingerprint())
+    for city_key in load_keys(load_settings()).keys:
+        typer.echo(city_key.fingerprint())
+
+
+@key.command("rotate")
+def rotate() -> None:
+    """Tạo phiên bản khoá mới. Makes a new key version; nodes tell their patients again by themselves, queries go on."""
+    live = with_store(lambda store, settings: rotation.rotate(store, settings, datetime.now(UTC)))
+    typer.echo(
+        f"Đã tạo khoá phiên bản {live.newest.version}; sao lưu ngay, rồi chờ và chạy: city-gateway key retire\n"
+        f"Made key version {live.newest.version}; back it up now, then wait and run: city-gateway key retire"
+    )
+
+
+@key.command("retire")
+def retire(
+    without: Annotated[
+        list[str] | None,
+        typer.Option(help="Bỏ dữ liệu định vị của nút này. Gives up what this node told; several times allowed."),
+    ] = None,
+) -> None:
+    """Bỏ phiên bản cũ. Ends the older key version; refused while anything is known under it alone."""
+    old = with_store(lambda store, settings: rotation.retire(store, settings, datetime.now(UTC), without or ()))
+    typer.echo(f"Đã bỏ khoá phiên bản {old}; huỷ các bản sao / key version {old} is retired; destroy its copies")
 
 
 @facility.command("add")
@@ -95,7 +98,7 @@ def facility_add(code: str, name: str) -> None:
     """Đăng ký một cơ sở (MA_CSKCB). Registers a facility; from now on every ledger counts it."""
     if len(code) != 5 or not code.isascii() or not code.isalnum() or code != code.upper():
         raise typer.BadParameter("MA_CSKCB có 5 chữ số hoặc chữ hoa / is 5 digits or capital letters")
-    _with_store(lambda store, _: registry.register_facility(store, code, name, datetime.now(UTC)))
+    with_store(lambda store, _: registry.register_facility(store, code, name, datetime.now(UTC)))
 
 
 @nodes.command("invite")
@@ -114,7 +117,7 @@ def nodes_invite(
         days = settings.invitation_days
         return await enrolment.invite(store, facility, datetime.now(UTC), days, NodeRole(role.upper()))
 
-    typer.echo(_with_store(work))
+    typer.echo(with_store(work))
 
 
 @nodes.command("list")
@@ -129,7 +132,7 @@ def nodes_list() -> None:
             accepted = {row.id: row.accepted for row in positions}
         return await registry.read_city(store), accepted
 
-    city, accepted = _with_store(work)
+    city, accepted = with_store(work)
     for node in city.nodes.values():
         state = ("REVOKED" if node.revoked else "ENROLLED") + (" WAREHOUSE" if node.warehouse else "")
         typer.echo(
@@ -147,7 +150,7 @@ def nodes_list() -> None:
 @nodes.command("revoke")
 def nodes_revoke(node_id: str) -> None:
     """Thu hồi một nút. Refuses a node from its next message on; its facilities stay in every ledger."""
-    if not _with_store(lambda store, _: enrolment.revoke(store, node_id, datetime.now(UTC))):
+    if not with_store(lambda store, _: enrolment.revoke(store, node_id, datetime.now(UTC))):
         typer.echo(f"Không có nút {node_id} đang hoạt động / no active node {node_id}", err=True)
         raise typer.Exit(1)
 

@@ -7,10 +7,11 @@ ids are each node's own. Both digests name the kind. What the ledger says of cop
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
+from gateway.choice import Choice, Located, Withheld
 from gateway.identity import PersonDigest, agrees
-from gateway.locator import Choice, Located, Withheld
 
 
 def choose_beside(
@@ -32,7 +33,7 @@ def choose_beside(
     }
     choice = choose(row for row in rows if row not in odd)
     withheld = [*choice.withheld, *((row, Withheld.IDENTITY_CONFLICT) for row in odd)]
-    return Choice(choice.kept, tuple(sorted(withheld, key=_place)))
+    return replace(choice, withheld=tuple(sorted(withheld, key=_place)))
 
 
 def _place(withheld: tuple[Located, Withheld]) -> tuple[str, str, str]:

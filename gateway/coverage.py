@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+from gateway.choice import Withheld
 from gateway.copy_lines import line_with_copy
-from gateway.locator import Withheld
 from gateway.plan import NEW_SINCE_FIRST_PAGE, QueryPlan, cannot_hold
 from gateway.registry import City
 from gateway.scatter import NodeResult

@@ -10,10 +10,13 @@ GatewayError
 │   ├── FacilityNotYours     FACILITY_NOT_YOURS       a node spoke for a facility it was not enrolled with
 │   ├── RateExceeded         RATE_EXCEEDED            come back after retry_after_seconds
 │   ├── StoreUnavailable     STORE_UNAVAILABLE        the gateway's own database cannot be used now
-│   └── UnknownFacility      UNKNOWN_FACILITY         no such facility is registered
+│   ├── UnknownFacility      UNKNOWN_FACILITY         no such facility is registered
+│   └── KeyBehind            KEY_BEHIND               this gateway lacks the newest city key
 └── InternalError            only logged; a client sees the code alone
     ├── SettingsInvalid      SETTINGS_INVALID         the configuration cannot be used
     ├── KeyUnusable          KEY_UNUSABLE             a key file is missing, damaged or readable by others
+    ├── KeyStillNeeded       KEY_STILL_NEEDED         a key version cannot be made or retired now
+    ├── IdentityUnknown      IDENTITY_UNKNOWN         an operator asked about a number or row that is not there
     └── StoreTooNew          STORE_TOO_NEW            the database was migrated by a newer release
 """
 
@@ -153,6 +156,19 @@ class StoreUnavailable(ClientError):
         )
 
 
+class KeyBehind(ClientError):
+    """The city has a newer key than this gateway: it would find patients nowhere. Fails closed until the file is there."""
+
+    code = "KEY_BEHIND"
+    status = 503
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Cổng này chưa có khoá thành phố mới nhất; báo quản trị",
+            "this gateway does not have the newest city key; tell its operator",
+        )
+
+
 class SettingsInvalid(InternalError):
     """The text names the file and each key."""
 
@@ -163,6 +179,18 @@ class KeyUnusable(InternalError):
     """The text names the file, never its content."""
 
     code = "KEY_UNUSABLE"
+
+
+class KeyStillNeeded(InternalError):
+    """The text counts what is left, by node; it names no patient."""
+
+    code = "KEY_STILL_NEEDED"
+
+
+class IdentityUnknown(InternalError):
+    """The text does not repeat what was typed."""
+
+    code = "IDENTITY_UNKNOWN"
 
 
 class StoreTooNew(InternalError):

@@ -123,7 +123,7 @@ class Query:
     @strawberry.field(description="Các giấy đồng ý của chính người hỏi. The caller's own grants, newest first.")
     async def grants(self, info: Info) -> list[Grant]:
         context: GatewayContext = info.context
-        token = own_token(context)
+        token = await own_token(context)
         return [grant_value(g) for g in await answering(context.history.grants.of_patient(token))]
 
     @strawberry.field(description="Bệnh sử qua các cơ sở. A patient's history across facilities.")
@@ -147,12 +147,12 @@ class Mutation:
     @strawberry.mutation(description="Người bệnh cho xem hồ sơ. The patient gives a grant to read.")
     async def give_grant(self, info: Info, terms: GrantInput) -> Grant:
         context: GatewayContext = info.context
-        return grant_value(await answering(context.history.grants.give(own_token(context), terms)))
+        return grant_value(await answering(context.history.grants.give(await own_token(context), terms)))
 
     @strawberry.mutation(description="Người bệnh rút lại. The patient withdraws a grant; the next query feels it.")
     async def withdraw_grant(self, info: Info, id: strawberry.ID) -> Grant:  # noqa: A002 - the contract's name
         context: GatewayContext = info.context
-        return grant_value(await answering(context.history.grants.withdraw(own_token(context), str(id))))
+        return grant_value(await answering(context.history.grants.withdraw(await own_token(context), str(id))))
 
 
 async def patient_answer(
@@ -208,12 +208,15 @@ async def answering(work: Any) -> Any:
         raise refused(error.code, error.vi, error.en) from None
 
 
-def own_token(context: GatewayContext) -> bytes:
-    """The patient token of a citizen's own identity."""
+async def own_token(context: GatewayContext) -> bytes:
+    """The patient token of a citizen's own identity under the newest key; what older grants there are come over to it."""
     caller = context.caller
     if caller.role is not Role.CITIZEN or caller.identity is None:
         raise refused("ACCESS_DENIED", "Chỉ chính người bệnh làm được việc này", "only the patient can do this")
-    return context.history.city_key.patient_token(caller.identity.kind, caller.identity.value)
+    tokens = context.history.keys.live().tokens(caller.identity.kind, caller.identity.value)
+    if len(tokens) > 1:
+        await answering(context.history.grants.carry_over(dict.fromkeys(tokens[:-1], tokens[-1])))
+    return tokens[-1]
 
 
 def grant_value(grant: StoredGrant) -> Grant:

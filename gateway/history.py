@@ -21,16 +21,16 @@ from gateway.answer import Answer, Asked, Prepared, write_answer
 from gateway.breaker import Breakers, Rules
 from gateway.bulkhead import Bulkheads
 from gateway.calls import Call, Inquiry, calls_of, posts_of
-from gateway.copies import choose_beside
 from gateway.copy_lines import heed
 from gateway.coverage import assess
 from gateway.cursor import LIFE_SECONDS, BadCursor, CursorSeal, Walk, binding_of
-from gateway.errors import ClientError
+from gateway.errors import ClientError, KeyBehind
 from gateway.identity import CityKey
+from gateway.key_ring import KeyRing, LiveKeys
 from gateway.ledger import as_value
-from gateway.locator import Locator, choose
+from gateway.locator import People
 from gateway.plan import page_sizes, plan_query
-from gateway.registry import Registry
+from gateway.registry import City, Registry
 from gateway.scatter import NodeResult, Post, ask_parts, failed_nodes, gathered, send_post
 from gateway.settings import Settings
 from gateway.strictness import LENIENT, Strictness, check_known, facility_errors, failure_of
@@ -39,7 +39,7 @@ from gateway.walk import gap_nodes, mark
 from schema.access import AccessInput, Basis, PatientBy, Purpose
 from schema.bad_input import CURSOR_TEXT
 from schema.elements import RecordKind
-from schema.identity import IdentifierError, canonical
+from schema.identity import STRONG, IdentifierError, IdentifierKind, canonical
 from schema.jws import key_id
 
 
@@ -78,20 +78,19 @@ class History:
 
     settings: Settings
     registry: Registry
-    locator: Locator
+    people: People
     grants: GrantStore
-    city_key: CityKey
+    keys: KeyRing
     signing_key: Ed25519PrivateKey
     transport: Transport
     clock: Callable[[], float] = time.time
     kid: str = field(init=False)
-    seal: CursorSeal = field(init=False)
     breakers: Breakers = field(init=False)
     bulkheads: Bulkheads = field(init=False)
+    _seal: tuple[CityKey, CursorSeal] | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         self.kid = key_id(self.signing_key.public_key())
-        self.seal = CursorSeal.of(self.city_key.secret_for("page cursors"))
         s = self.settings
         self.breakers = Breakers(breaker_rules(s))
         self.bulkheads = Bulkheads(s.max_connections_per_node, s.max_waiting_per_node, s.retry_share)
@@ -122,25 +121,27 @@ class History:
 
     async def _inquire(self, question: Question) -> Inquiry:
         prepared, raw, caller = question.prepared, question.raw, question.caller
-        token = self._token(question.by)
-        permit = await self._permit(caller, question.access, token)
+        city = await self.registry.snapshot()
+        keys = self._keys(city)
+        tokens = patient_tokens(keys, question.by)
+        token = tokens[0]  # under the key that stays the same while another is brought in
+        permit = await self._permit(caller, question.access, keys, tokens)
+        seal = self._cursors(keys.primary)
         if question.strictness.speaks_of_facilities and not permit.entitled_to_ledger:
             raise AccessRefused(Refusal(RefusalCode.NOT_PERMITTED))
         lists = prepared.subquery.connections
         sizes = page_sizes(lists, raw)
         bound = binding_of(token, caller.issuer, caller.subject, question.access.purpose.value)
         bindings = tuple(bound + c.binding(raw) for c in lists)
-        walks = tuple(self._walk(c.after(raw), binding) for c, binding in zip(lists, bindings, strict=True))
-        city = await self.registry.snapshot()
+        walks = tuple(self._walk(seal, c.after(raw), binding) for c, binding in zip(lists, bindings, strict=True))
         check_known(question.strictness, city)
-        found = await self.locator.find(token)
-        choice = choose_beside(found, city.warehouses, choose) if city.warehouses else choose(found)
+        choice = await self.people.find(tokens, city.warehouses)
         allowed = permit.allowed.kinds
         permitted = None if allowed is None else frozenset(RecordKind(k) for k in allowed)
         plan = plan_query(prepared.subquery, raw, choice, city, permitted, walks)
         if plan.copies and prepared.comparing is not None:
             prepared = prepared.comparing()
-        return Inquiry(prepared, raw, token, permit, sizes, bindings, walks, city, choice, plan)
+        return Inquiry(prepared, raw, keys.primary, seal, token, permit, sizes, bindings, walks, city, choice, plan)
 
     async def _ask(self, inquiries: Sequence[Inquiry]) -> list[tuple[NodeResult, ...]]:
         """The results of each inquiry, in its plan's order."""
@@ -184,7 +185,7 @@ class History:
         gaps = frozenset(n for walk in walks for n in gap_nodes(walk, [r.node.id for r in plan.requests]))
         fresh = self.settings.locator_fresh_seconds
         ledger = assess(plan, results, inquiry.city, subquery, datetime.fromtimestamp(now, UTC), fresh, gaps)
-        coverage = as_value(ledger, inquiry.city, notices(inquiry.permit))
+        coverage = as_value(ledger, inquiry.city, notices(inquiry.permit, question.by.kind))
         strictness = question.strictness
         errors = facility_errors(ledger, inquiry.city) if strictness.partial_errors else []
         failure = failure_of(strictness, ledger, inquiry.city) if strictness.speaks_of_facilities else None
@@ -196,9 +197,9 @@ class History:
             city=inquiry.city,
             sizes=inquiry.sizes,
             bindings=inquiry.bindings,
-            patient_id=self.city_key.pairwise_id(question.caller.application, inquiry.token),
+            patient_id=inquiry.key.pairwise_id(question.caller.application, inquiry.token),
             coverage=coverage,
-            seal=self.seal,
+            seal=inquiry.seal,
             walks=tuple(walk and replace(walk, expires=expires) for walk in walks),
             first=lambda: Walk(expires, tuple(mark(row.facility, row.ref) for row in inquiry.choice.kept)),
             failed=failed_nodes(plan, results),
@@ -206,33 +207,36 @@ class History:
         )
         return Answer(write_answer(inquiry.prepared, asked, results, ledger), coverage, None, errors)
 
-    def _token(self, by: PatientBy) -> bytes:
-        try:
-            identifier = canonical(by.kind, by.value)
-        except IdentifierError as error:
-            texts = {
-                "EMPTY": ("Số giấy tờ trống", "the identifier is empty"),
-                "PLACEHOLDER": ("Số giấy tờ là số giả định", "the identifier is a placeholder"),
-            }
-            default = (f"Số giấy tờ không đúng dạng {by.kind.value}", f"not the form of a {by.kind.value}")
-            raise AskRefused("BAD_IDENTIFIER", *texts.get(error.reason, default)) from None
-        return self.city_key.patient_token(identifier.kind, identifier.value)
+    def _keys(self, city: City) -> LiveKeys:
+        keys = self.keys.live()
+        if city.key_version > keys.newest.version:
+            keys = self.keys.live(again=True)
+            if city.key_version > keys.newest.version:
+                raise KeyBehind
+        return keys
 
-    async def _permit(self, caller: Caller, access: AccessInput, token: bytes) -> Permit:
+    def _cursors(self, key: CityKey) -> CursorSeal:
+        if self._seal is None or self._seal[0] is not key:
+            self._seal = key, CursorSeal.of(key.secret_for("page cursors"))
+        return self._seal[1]
+
+    async def _permit(self, caller: Caller, access: AccessInput, keys: LiveKeys, tokens: tuple[bytes, ...]) -> Permit:
         grant = (
             await self.grants.find(str(access.evidence)) if access.basis is Basis.GRANT and access.evidence else None
         )
-        own = caller.identity and self.city_key.patient_token(caller.identity.kind, caller.identity.value)
+        own = caller.identity and keys.primary.patient_token(caller.identity.kind, caller.identity.value)
+        # A grant is of this patient when it bears the patient's token under either key.
+        token = grant.patient_token if grant is not None and grant.patient_token in tokens else tokens[0]
         decision = decide(caller, access, token, grant, self.clock(), own_token=own or None)
         if isinstance(decision, Refusal):
             raise AccessRefused(decision)
         return decision
 
-    def _walk(self, cursor: object, binding: bytes) -> Walk | None:
+    def _walk(self, seal: CursorSeal, cursor: object, binding: bytes) -> Walk | None:
         if cursor is None:
             return None
         try:
-            return self.seal.open(cursor, binding, self.clock())
+            return seal.open(cursor, binding, self.clock())
         except BadCursor:
             raise AskRefused("BAD_CURSOR", *CURSOR_TEXT) from None
 
@@ -249,8 +253,23 @@ def breaker_rules(settings: Settings) -> Rules:
     )
 
 
-def notices(permit: Permit) -> list[advice.Text]:
-    """Constant lines: they depend on the permit alone, the same for every identifier, existing or not (DESIGN 7)."""
+def patient_tokens(keys: LiveKeys, by: PatientBy) -> tuple[bytes, ...]:
+    """The tokens of what was asked for, oldest key first; raises AskRefused(BAD_IDENTIFIER)."""
+    try:
+        identifier = canonical(by.kind, by.value)
+    except IdentifierError as error:
+        texts = {
+            "EMPTY": ("Số giấy tờ trống", "the identifier is empty"),
+            "PLACEHOLDER": ("Số giấy tờ là số giả định", "the identifier is a placeholder"),
+        }
+        default = (f"Số giấy tờ không đúng dạng {by.kind.value}", f"not the form of a {by.kind.value}")
+        raise AskRefused("BAD_IDENTIFIER", *texts.get(error.reason, default)) from None
+    return keys.tokens(identifier.kind, identifier.value)
+
+
+def notices(permit: Permit, kind: IdentifierKind) -> list[advice.Text]:
+    """Constant lines: they depend on the permit and the kind of number alone, the same for every identifier, existing or not (DESIGN 7)."""
     treating = [advice.OTHERS_MAY_EXIST, advice.BREAK_GLASS] if permit.purpose is Purpose.TREAT else []
     within = [] if permit.allowed.all_times else [advice.PERIOD_LIMITED]
-    return [*treating, *within, advice.LAW_HIDDEN]
+    weak = [] if kind in STRONG else [advice.WEAK_NUMBER]
+    return [*treating, *weak, *within, advice.LAW_HIDDEN]

@@ -79,6 +79,11 @@ class CityKey:
         """A patient's id as one client application sees it: two applications cannot join on it (DESIGN 3a)."""
         return self._digest("pairwise", application, token.hex())[:TOKEN_BYTES].hex()
 
+    @property
+    def version(self) -> int:
+        """1 to 255; the first byte of every token."""
+        return self._version[0]
+
     def fingerprint(self) -> str:
         """16 hex digits that tell keys apart and tell nothing of the key."""
         return f"{self._version[0]}:{hashlib.sha256(self._digest('fingerprint')).hexdigest()[:16]}"

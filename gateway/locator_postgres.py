@@ -1,24 +1,33 @@
-"""The locator on PostgreSQL: the rows and the order of SqliteLocator (locator.py), read through gateway/store/reader.py."""
+"""The locator on PostgreSQL: the reads of SqliteLocator (locator.py), through gateway/store/reader.py."""
 
 from __future__ import annotations
 
-from gateway.locator import Located, located_of
+from collections.abc import Sequence
+from itertools import count
+
+from gateway.locator import FIND, SPLITS, Row, probes
 from gateway.store.reader import PointReader
 
-# The columns compare bytes since revision 0003; said again, since a wrong order here would go unseen.
-FIND = """
-SELECT n.id, f.code, l.ref, l.kind, l.day, l.year, l.sex, l.cccd_agrees, l.doubtful
-FROM locator l JOIN facility f ON f.pk = l.facility JOIN node n ON n.pk = l.node
-WHERE l.token = $1 ORDER BY f.code COLLATE "C", l.ref COLLATE "C"
-"""
+
+def numbered(sql: str) -> str:
+    """A statement with PostgreSQL's placeholders."""
+    first, *rest = sql.split("?")
+    return first + "".join(f"${number}{part}" for number, part in zip(count(1), rest, strict=False))
+
+
+_FIND = numbered(FIND)
 
 
 class PostgresLocator:
-    """One prepared statement, one round trip, no transaction: what was committed last."""
+    """One prepared statement a read, one round trip, no transaction: what was committed last."""
 
     def __init__(self, points: PointReader) -> None:
         self._points = points
 
-    async def find(self, token: bytes) -> tuple[Located, ...]:
+    async def find(self, tokens: Sequence[bytes]) -> Sequence[Row]:
         """See Locator."""
-        return tuple(map(located_of, await self._points.fetch(FIND, token)))
+        return await self._points.fetch(_FIND, *probes(tokens))
+
+    async def splits(self) -> Sequence[Row]:
+        """See Locator."""
+        return await self._points.fetch(SPLITS)

@@ -16,7 +16,7 @@ from starlette.routing import Route
 
 from gateway.enrolment import EnrolmentDesk
 from gateway.errors import ClientError, NodeRefused, RateExceeded
-from gateway.identity import CityKey
+from gateway.key_ring import KeyRing
 from gateway.registry import Registry
 from gateway.settings import Settings
 from gateway.store.engine import Store
@@ -29,14 +29,14 @@ _log = structlog.get_logger(__name__)
 def node_routes(
     store: Store,
     registry: Registry,
-    city_key: CityKey,
+    keys: KeyRing,
     gateway_key: PublicKey,
     settings: Settings,
     clock: Callable[[], datetime],
 ) -> list[Route]:
     """POST /nodes/enrol and POST /nodes/sync. clock gives aware times."""
     enrolment = EnrolmentDesk(store, registry, gateway_key, settings.enrolments_per_minute, clock)
-    sync = SyncDesk(store, registry, city_key, settings, clock)
+    sync = SyncDesk(store, registry, keys, settings, clock)
     doors: Iterable[tuple[str, Callable[[Request], Awaitable[Response]]]] = (
         (ENROL_PATH, enrolment.answer),
         (SYNC_PATH, sync.answer),

@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from gateway.choice import Choice
 from gateway.cursor import Place, Walk
 from gateway.errors import ClientError
-from gateway.locator import Choice
 from gateway.registry import City, Copy, FacilityState, Node
 from gateway.subquery import ConnectionPlan, SubQuery
 from gateway.walk import has_part, is_new

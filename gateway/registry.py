@@ -15,10 +15,10 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import func, insert, select, update
 
 from gateway.store.engine import Store
-from gateway.store.tables import FACILITY, FACILITY_HEALTH, NODE, WAREHOUSE_FACILITY, from_moment, moment
+from gateway.store.tables import CITY_KEY, FACILITY, FACILITY_HEALTH, NODE, WAREHOUSE_FACILITY, from_moment, moment
 from schema.elements import Feed
 from schema.messages import NodeRole
 
@@ -71,11 +71,12 @@ class Copy:
 @dataclass(frozen=True, slots=True)
 class City:
     """facilities by code and nodes by id, both in sorted order; copies by facility code, of warehouses that are
-    not revoked; warehouses by node id, all of them. Never changed in place."""
+    not revoked; warehouses by node id, all of them; key_version: the newest of the city key. Never changed in place."""
 
     facilities: Mapping[str, FacilityState]
     nodes: Mapping[str, Node]
     copies: Mapping[str, tuple[Copy, ...]] = field(default_factory=lambda: MappingProxyType({}))
+    key_version: int = 0
     warehouses: frozenset[str] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -142,6 +143,9 @@ async def read_city(store: Store) -> City:
         health = {row.facility: row for row in await connection.execute(select(FACILITY_HEALTH))}
         rows = sorted((await connection.execute(select(FACILITY))).all(), key=lambda row: str(row.code))
         copied = (await connection.execute(select(WAREHOUSE_FACILITY).order_by(WAREHOUSE_FACILITY.c.node))).all()
+        key_version: int = (
+            await connection.execute(select(func.coalesce(func.max(CITY_KEY.c.version), 0)))
+        ).scalar_one()
     ids = {node.pk: node.id for node in nodes}
     facilities = {row.code: _facility(row, ids.get(row.node), health.get(row.pk)) for row in rows}
     codes = {row.pk: row.code for row in rows}
@@ -153,7 +157,8 @@ async def read_city(store: Store) -> City:
         copies[code] = (*copies.get(code, ()), _copy(row, node_id))
     known = MappingProxyType({n.id: _node(n, served[n.id]) for n in sorted(nodes, key=lambda n: str(n.id))})
     live = {code: tuple(c for c in some if not known[c.node_id].revoked) for code, some in sorted(copies.items())}
-    return City(MappingProxyType(facilities), known, MappingProxyType({c: some for c, some in live.items() if some}))
+    live = {code: some for code, some in live.items() if some}
+    return City(MappingProxyType(facilities), known, MappingProxyType(live), key_version)
 
 
 def _node(row: Any, facilities: tuple[str, ...]) -> Node:

@@ -20,9 +20,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway.credentials import Authentic, Credentials, RateLimit, read_body, still_serves
-from gateway.errors import MessageMalformed
+from gateway.errors import KeyBehind, MessageMalformed
 from gateway.identity import CityKey
+from gateway.key_ring import KeyRing, LiveKeys
 from gateway.registry import Health, Registry
+from gateway.rotation import carry_over
 from gateway.settings import Settings
 from gateway.store.engine import Hold, Store
 from gateway.store.tables import (
@@ -93,26 +95,46 @@ def locator_rows(
             "cccd_agrees": cccd_agrees(identifier.value, patient.birth_date, gender) if is_cccd else None,
             "doubtful": patient.doubtful,
         }
-    return list(rows.values()), refused
+    return _with_others(rows), refused
+
+
+def _with_others(rows: dict[bytes, dict[str, Any]]) -> list[dict[str, Any]]:
+    """Each row learns the patient's other numbers by which others may be reached (linking.py). A local number never links."""
+    local = KIND_NUMBERS[IdentifierKind.MRN]
+    parts = {token: bytes([row["kind"]]) + token[1:] for token, row in sorted(rows.items()) if row["kind"] != local}
+    for token, row in rows.items():
+        others = b"".join(part for other, part in parts.items() if other != token)
+        row["also"] = others if others and token in parts else None
+    return list(rows.values())
 
 
 async def take_in(
     store: Store,
-    key: CityKey,
+    keys: LiveKeys,
     node: Authentic,
     request: SyncRequest,
     kinds: frozenset[IdentifierKind],
     now: datetime,
 ) -> TakenIn:
-    """Applies one message in one transaction. Raises FacilityNotYours, and MessageMalformed for impossible positions; then nothing changed."""
+    """Applies one message in one transaction. Raises FacilityNotYours, KeyBehind, and MessageMalformed for impossible
+    positions; then nothing changed.
+
+    Rows are written under every live key. A node that has not yet told its patients under the newest is asked to begin
+    anew, by the same reply as after a backup.
+    """
     if not request.since <= request.position <= request.head:
         raise MessageMalformed
     rows: list[dict[str, Any]] = []
     refused: Counter[str] = Counter()
+    newer: dict[bytes, bytes] = {}
     for patient in request.patients:
-        mine, why = locator_rows(key, node, patient, kinds)
+        mine, why = locator_rows(keys.newest, node, patient, kinds)
         rows += mine
         refused += why
+        for key in keys.keys[:-1]:  # equal values give equal places: the n-th row of both is of one identifier
+            older, _ = locator_rows(key, node, patient, kinds)
+            rows += older
+            newer.update((a["token"], b["token"]) for a, b in zip(older, mine, strict=True))
     for report in request.facilities:
         node.require(report.facility)
     try:
@@ -123,13 +145,20 @@ async def take_in(
     async with store.writing(Hold.BESIDE) as connection:
         where = NODE_POSITION.c.node == node.pk
         # Two messages of one node queue on its row; enrolment and revocation hold everything.
-        position = select(NODE_POSITION.c.accepted).where(where).with_for_update()
-        accepted: int = (await connection.execute(position)).scalar_one()
+        columns = select(NODE_POSITION.c.accepted, NODE_POSITION.c.key_version).with_for_update()
+        accepted, key_version = (await connection.execute(columns.where(where))).one()
         await still_serves(connection, node)
+        newest = keys.newest.version
+        if key_version > newest:
+            raise KeyBehind
+        if key_version < newest:
+            accepted = 0
+            await connection.execute(update(NODE_POSITION).where(where).values(accepted=0, key_version=newest))
         if request.since > accepted:
-            # This side came back from a backup: taking the batch would leave a gap nobody ever fills.
+            # This side came back from a backup, or has a new key: taking the batch would leave a gap nobody ever fills.
             return TakenIn(SyncReply(accepted, now.timestamp()), False, {})
         await _replace(connection, node.pk, refs, rows)
+        await carry_over(connection, newer)
         await connection.execute(update(NODE_POSITION).where(where).values(accepted=request.position))
         version = (NODE.c.pk == node.pk) & (NODE.c.contract_version != request.contract_version)
         await connection.execute(update(NODE).where(version).values(contract_version=request.contract_version))
@@ -189,11 +218,11 @@ class SyncDesk:
         self,
         store: Store,
         registry: Registry,
-        key: CityKey,
+        keys: KeyRing,
         settings: Settings,
         clock: Callable[[], datetime],
     ) -> None:
-        self._store, self._registry, self._key, self._clock = store, registry, key, clock
+        self._store, self._registry, self._keys, self._clock = store, registry, keys, clock
         self._kinds = settings.identifier_kinds
 
         def seconds() -> float:
@@ -215,7 +244,11 @@ class SyncDesk:
         )
         self._requests.take(node.id)
         self._patients.take(node.id, len(message.patients))
-        taken = await take_in(self._store, self._key, node, message, self._kinds, self._clock())
+        try:
+            taken = await take_in(self._store, self._keys.live(), node, message, self._kinds, self._clock())
+        except KeyBehind:
+            keys = self._keys.live(again=True)
+            taken = await take_in(self._store, keys, node, message, self._kinds, self._clock())
         self._registry.note(taken.health)
         if taken.reply.refused:
             _log.warning("identifiers refused", node=node.id, reasons=taken.reply.refused)

@@ -118,7 +118,8 @@ class FacilityCoverage:
 class Coverage:
     """registered, connected and current count facilities of the city; current ones have a fresh locator.
 
-    notices are constant lines that tell nothing about this patient: OTHERS_MAY_EXIST, LAW_HIDDEN, BREAK_GLASS.
+    notices are constant lines that tell nothing about this patient: OTHERS_MAY_EXIST, WEAK_NUMBER, LAW_HIDDEN,
+    BREAK_GLASS.
     """
 
     completeness: Completeness

@@ -18,10 +18,12 @@ import uvicorn
 from starlette.applications import Starlette
 
 from gateway.app import locator_of
+from gateway.choice import Located, place
 from gateway.enrolment import invite, revoke
 from gateway.identity import CityKey, create_city_key, load_city_key
+from gateway.key_ring import KeyRing
 from gateway.keys import create_signing_key, load_signing_key
-from gateway.locator import Located, SqliteLocator
+from gateway.locator import SqliteLocator, located
 from gateway.node_routes import node_routes
 from gateway.registry import City, Registry, read_city, register_facility
 from gateway.settings import Settings
@@ -115,7 +117,7 @@ class RunningGateway:
         async def work(store: Store) -> tuple[Located, ...]:
             locator = locator_of(store)
             try:
-                return await locator.find(token)
+                return tuple(sorted((located(row) for row in await locator.find((token,))), key=place))
             finally:
                 if isinstance(locator, SqliteLocator):
                     locator.close()
@@ -152,7 +154,7 @@ class RunningGateway:
             await store.close()
 
         return Starlette(
-            routes=node_routes(store, registry, self.key, gateway_key, self.settings, self.now),
+            routes=node_routes(store, registry, KeyRing(self.settings), gateway_key, self.settings, self.now),
             lifespan=lifespan,
         )
 

@@ -29,6 +29,7 @@ PAGES = {
     "CHANGELOG.md": (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"),
     "docs/OPERATIONS.md": OPERATIONS,
     "docs/ACCESS.md": ACCESS,
+    "docs/IDENTITY.md": (ROOT / "docs" / "IDENTITY.md").read_text(encoding="utf-8"),
 }
 # Roots of the two error trees; nothing raises them.
 ABSTRACT = {"GATEWAY_ERROR", "CLIENT_ERROR", "NODE_ERROR"}
@@ -118,7 +119,9 @@ def test_no_row_explains_a_code_that_the_source_does_not_know() -> None:
     assert not strange, sorted(strange)
 
 
-@pytest.mark.parametrize("name", ["ARCHITECTURE.md", "CONTRIBUTING.md", "docs/OPERATIONS.md", "docs/ACCESS.md"])
+@pytest.mark.parametrize(
+    "name", ["ARCHITECTURE.md", "CONTRIBUTING.md", "docs/OPERATIONS.md", "docs/ACCESS.md", "docs/IDENTITY.md"]
+)
 def test_every_path_named_exists(name: str) -> None:
     named = {
         t for t in TICKED.findall(PAGES[name]) if PATH.fullmatch(t) and t.startswith(tuple(f"{top}/" for top in TOP))

@@ -22,6 +22,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.errors import ClientError, StoreUnavailable
+from gateway.rotation import carry_over
 from gateway.store.engine import Hold, Store
 from gateway.store.grants import COLUMNS, GRANTS, NEXT_VERSION
 from gateway.store.reader import PointReader
@@ -219,6 +220,14 @@ class GrantStore:
         if row is None:
             raise GrantNotFound
         return _grant(row)
+
+    async def carry_over(self, newer: Mapping[bytes, bytes]) -> None:
+        """Moves a patient's grants from the token of an older key to that of the newest; raises GrantStoreUnavailable."""
+        try:
+            async with self._store.writing() as connection:
+                await carry_over(connection, newer)
+        except (StoreUnavailable, SQLAlchemyError, OSError):
+            raise GrantStoreUnavailable from None
 
 
 def reader_of(store: Store) -> GrantReader:

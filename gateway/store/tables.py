@@ -72,11 +72,12 @@ class InvitationRow(GatewayModel, table=True):
 
 
 class NodePositionRow(GatewayModel, table=True):
-    """How far a node's change log has been taken in."""
+    """How far a node's change log has been taken in. key_version: of the newest key under which it is told from the start."""
 
     __tablename__ = "node_position"
     node: int = Field(primary_key=True, foreign_key="node.pk")
     accepted: int = Field(sa_type=BigInteger)
+    key_version: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
 
 
 class FacilityHealthRow(GatewayModel, table=True):
@@ -115,7 +116,7 @@ class NodeRequestRow(GatewayModel, table=True):
 class LocatorRow(GatewayModel, table=True):
     """Patient token -> (node, ref, facility), with the digests that decide whether rows may be one person.
 
-    facility and node are pks without foreign keys, whose check would cost a probe a row.
+    also: the patient's other numbers that may link (choice.Located). facility and node are pks without foreign keys, whose check would cost a probe a row.
     """
 
     __tablename__ = "locator"
@@ -130,6 +131,37 @@ class LocatorRow(GatewayModel, table=True):
     sex: bytes | None = None
     cccd_agrees: bool | None = None
     doubtful: bool
+    also: bytes | None = None
+
+
+class SplitRow(GatewayModel, table=True):
+    """A line of what was unlinked; never changed. Two rows are not one person, or `token` must not reach row a.
+
+    rejoins: this line takes back the line of that id. root: of a line carried over to another key version, the line it
+    came from.
+    """
+
+    __tablename__ = "identity_split"
+    __table_args__ = (Index("identity_split_by_token", "token"),)
+    id: int | None = Field(default=None, primary_key=True)
+    root: int | None = None
+    rejoins: int | None = None
+    facility_a: int
+    ref_a: str
+    facility_b: int | None = None
+    ref_b: str | None = None
+    token: bytes | None = None
+    at: str
+
+
+class CityKeyRow(GatewayModel, table=True):
+    """A version of the city key, by its fingerprint: a gateway with another key in its place must not start."""
+
+    __tablename__ = "city_key"
+    version: int = Field(sa_column=Column(Integer, primary_key=True, autoincrement=False))
+    fingerprint: str
+    made_at: str
+    retired_at: str | None = None
 
 
 NODE: Table = METADATA.tables["node"]
@@ -140,6 +172,8 @@ FACILITY_HEALTH: Table = METADATA.tables["facility_health"]
 WAREHOUSE_FACILITY: Table = METADATA.tables["warehouse_facility"]
 NODE_REQUEST: Table = METADATA.tables["node_request"]
 LOCATOR: Table = METADATA.tables["locator"]
+SPLIT: Table = METADATA.tables["identity_split"]
+CITY_KEY: Table = METADATA.tables["city_key"]
 
 
 def moment(time: datetime) -> str:

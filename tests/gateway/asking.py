@@ -12,10 +12,10 @@ import msgspec
 from graphql import FieldNode
 
 from gateway.answer import Prepared
+from gateway.choice import Choice, Located, Withheld
 from gateway.connection import ConnectionWriter
 from gateway.graph import city_schema
 from gateway.identity import UNKNOWN_PERSON
-from gateway.locator import Choice, Located, Withheld
 from gateway.plan import NodeRequest, Target
 from gateway.registry import City, FacilityState, Node
 from gateway.shape import shape

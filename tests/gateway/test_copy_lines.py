@@ -11,12 +11,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gateway.answer import ALLERGIES, allergy_status
+from gateway.choice import Choice, Located, Withheld, choose
 from gateway.copies import choose_beside
 from gateway.copy_lines import ANSWERS, MISSING, ONLY, SHOWN, heed
 from gateway.coverage import Assessment, Line, statement_status
 from gateway.identity import PersonDigest, agrees
 from gateway.ledger import as_value
-from gateway.locator import Choice, Located, Withheld, choose
 from gateway.plan import QueryPlan, plan_query
 from gateway.registry import City, Copy, Node
 from gateway.scatter import NodeResult

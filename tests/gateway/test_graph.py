@@ -45,8 +45,8 @@ PAGED = question("encounters(after: $a, filter: $f) { edges { cursor } }", ", $a
 class Door:
     """A gateway without nodes, and people who knock."""
 
-    def __init__(self, folder: Path, client: httpx.Client) -> None:
-        self.client = client
+    def __init__(self, folder: Path, client: httpx.Client, database_url: str) -> None:
+        self.client, self.folder, self.database_url = client, folder, database_url
         self.key = load_city_key(folder / "city.key", 1, True)
         self.issuer = DevelopmentIssuer(folder, True, time.time)
         self.citizen = self.token(Role.CITIZEN, "citizen")
@@ -104,7 +104,7 @@ def open_door(folder: Path, database_url: str) -> Iterator[Door]:
     thread.start()
     wait_until(lambda: server.started)
     with httpx.Client(base_url=f"http://127.0.0.1:{port}") as client:
-        yield Door(folder, client)
+        yield Door(folder, client, database_url)
     server.should_exit = True
     thread.join(10)
 

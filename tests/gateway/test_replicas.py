@@ -18,6 +18,7 @@ from gateway.credentials import Authentic, Credentials
 from gateway.enrolment import enrol, invite, revoke
 from gateway.errors import EnrolmentRefused, FacilityNotYours, NodeRefused, StoreUnavailable
 from gateway.identity import CityKey
+from gateway.key_ring import LiveKeys
 from gateway.registry import Registry, read_city, register_facility
 from gateway.settings import Settings
 from gateway.store import engine
@@ -33,7 +34,7 @@ from tests.hand_made_node import patient
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("database")]
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
-KEY = CityKey(bytes(range(32)), 1)
+KEY = LiveKeys((CityKey(bytes(range(32)), 1),))
 SIGNING = Ed25519PrivateKey.generate()
 PUBLIC = PublicKey.of(SIGNING.public_key())
 CODES = tuple(f"0100{i}" for i in range(6))

@@ -115,8 +115,8 @@ async def test_a_standby_is_refused_where_the_primary_is_asked_for(tmp_path: Pat
     primary = open_store(Settings(data_folder=tmp_path, database_url=f"{url}&target_session_attrs=read-write"))
     standby = open_store(Settings(data_folder=tmp_path, database_url=f"{url}&target_session_attrs=standby"))
     await prepare(primary)
-    assert await locator_of(primary).find(b"t") == () and not (await read_city(primary)).nodes
-    for work in (locator_of(standby).find(b"t"), read_city(standby), prepare(standby)):
+    assert not await locator_of(primary).find((b"t",)) and not (await read_city(primary)).nodes
+    for work in (locator_of(standby).find((b"t",)), read_city(standby), prepare(standby)):
         with pytest.raises(StoreUnavailable):
             await work
     await primary.close()

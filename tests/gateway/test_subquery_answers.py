@@ -35,7 +35,7 @@ def held(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Held]:
     store = fill(tmp_path_factory.mktemp("store"), {"a": make_person(7, FACILITY, "a", 4)})
     ref = store.ref("a")
     yield Held(store, ref, naive_patient(ref, store.people["a"].patient, store._rows(), EVERYTHING))
-    store.reader.close()
+    store.close()
 
 
 @settings(max_examples=60, deadline=None, phases=[Phase.generate])  # a smaller seed is no smaller query

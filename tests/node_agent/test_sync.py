@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import func, select
 
+from gateway.rotation import retire, rotate
 from node_agent.store.engine import Store
 from node_agent.sync import WAIT_SECONDS_LIMIT, backoff_seconds
 from schema.identity import IdentifierKind
@@ -88,6 +89,45 @@ def test_a_restarted_node_goes_on_from_where_it_was(gateway: RunningGateway, nod
     wait_until(lambda: bool(found(gateway, number(20))))
     assert found(gateway, number(10)) == ["ref-01001-1"]
     wait_until(lambda: gateway.rows("SELECT accepted FROM node_position") == [(2,)])
+
+
+def test_what_waits_while_the_gateway_is_away_survives_the_nodes_restarts_and_is_copied_nowhere(
+    gateway: RunningGateway, node: RunningNode
+) -> None:
+    node.put("1", number(10))
+    node.start()
+    wait_until(lambda: bool(found(gateway, number(10))))
+    gateway.stop()
+    for i in (20, 30):
+        node.put(str(i), number(i))
+        wait_until(lambda: node.state.failures >= 1)
+        node.stop()  # mid-failure; what it was about to say is only in the store
+        node.put("1", number(i + 1))  # and changes go on meanwhile
+        node.start()
+    wait_until(lambda: node.state.failures >= 1)
+    for file in node.settings.data_folder.rglob("*"):
+        if file.is_file() and not file.name.startswith("store.db"):
+            content = file.read_bytes()
+            assert not any(number(i).encode() in content for i in (10, 20, 21, 30, 31)), file.name
+    gateway.start()
+    wait_until(lambda: all(found(gateway, number(i)) for i in (20, 30, 31)))
+    assert found(gateway, number(31)) == ["ref-01001-1"]
+    assert found(gateway, number(10)) == found(gateway, number(21)) == []
+
+
+def test_a_new_city_key_makes_the_node_tell_everything_again_by_itself(
+    gateway: RunningGateway, node: RunningNode
+) -> None:
+    for i in range(10, 15):
+        node.put(str(i), number(i))
+    node.start()
+    wait_until(lambda: all(found(gateway, number(i)) for i in range(10, 15)))
+    gateway.with_store(lambda store: rotate(store, gateway.settings, gateway.now()))
+    wait_until(lambda: len({row[0][:1] for row in gateway.rows("SELECT token FROM locator")}) == 2)
+    wait_until(lambda: gateway.rows("SELECT count(*) FROM locator") == [(10,)])
+    assert all(found(gateway, number(i)) for i in range(10, 15))
+    assert gateway.with_store(lambda store: retire(store, gateway.settings, gateway.now())) == 1
+    assert gateway.rows("SELECT count(*) FROM locator") == [(5,)]
 
 
 def test_more_patients_than_a_batch_all_arrive_and_only_then_is_the_facility_current(
