@@ -59,6 +59,10 @@ FAILED_ITEMS = text(
     "Cơ sở có tệp của người bệnh này bị lỗi, chưa đọc được: hồ sơ có thể thiếu phần mới nhất.",
     "A file about this patient failed here and is not readable yet: the newest part may be missing.",
 )
+KINDS_MISSING = text(
+    "Cơ sở đã trả lời, nhưng phiên bản của nút chưa cho biết vài loại hồ sơ: phần đó thiếu. Xem từng loại.",
+    "Answered, but the node's version could not give some kinds of record: those are missing. See the kinds.",
+)
 
 SUMMARY: dict[Completeness, Text] = {
     Completeness.COMPLETE: text(

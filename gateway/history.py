@@ -156,7 +156,11 @@ class History:
         delegations: list[Delegation] = []
         for request in requests:
             representations = [{"__typename": "Patient", "ref": t.ref} for t in request.targets]
-            body = prepared.query_json + _JSON.encode({**variables, refs: representations}) + b"}"
+            asked = {**variables, refs: representations}
+            if request.reduced is None:
+                body = prepared.query_json + _JSON.encode(asked) + b"}"
+            else:
+                body = request.reduced.body(asked)
             bodies.append(body)
             delegations.append(
                 new_delegation(

@@ -11,6 +11,7 @@ from typing import Any
 
 from gateway.errors import ClientError
 from gateway.locator import Choice
+from gateway.reduced import Reduced, reduce
 from gateway.registry import City, Node
 from gateway.subquery import ConnectionPlan, SubQuery
 from schema.coverage import Outcome, held_kinds
@@ -37,10 +38,14 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class NodeRequest:
-    """One call: a node and the patients it is asked about, in the order of the representations."""
+    """One call: a node and the patients it is asked about, in the order of the representations.
+
+    reduced: what a node of another contract is asked instead of the ordinary sub-query.
+    """
 
     node: Node
     targets: tuple[Target, ...]
+    reduced: Reduced | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,11 +100,16 @@ def plan_query(
             skipped.append(Skipped(located.facility, Outcome.UNREACHABLE, "NODE_REVOKED"))
         else:
             by_node.setdefault(located.node_id, []).append(Target(located.facility, located.ref))
-    requests = tuple(
-        NodeRequest(city.nodes[node], tuple(sorted(targets, key=lambda t: (t.facility, t.ref))))
-        for node, targets in sorted(by_node.items())
-    )
-    return QueryPlan(requests, tuple(sorted(set(skipped), key=_order)), tuple(sorted(kinds, key=_value)), not_permitted)
+    requests: list[NodeRequest] = []
+    for node, targets in sorted(by_node.items()):
+        contract = city.nodes[node].contract
+        reduced = None if contract is None else reduce(subquery, contract, variables)
+        if reduced is not None and reduced.nothing:
+            skipped += [Skipped(t.facility, Outcome.UNSUPPORTED, reduced.nothing) for t in targets]
+            continue
+        ordered = tuple(sorted(targets, key=lambda t: (t.facility, t.ref)))
+        requests.append(NodeRequest(city.nodes[node], ordered, reduced))
+    return QueryPlan(tuple(requests), tuple(sorted(set(skipped), key=_order)), tuple(sorted(kinds, key=_value)), not_permitted)
 
 
 def kinds_of(connections: Iterable[ConnectionPlan], variables: Variables) -> frozenset[RecordKind]:

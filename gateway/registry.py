@@ -17,6 +17,7 @@ from typing import Any
 
 from sqlalchemy import insert, select, update
 
+from gateway.contracts import Contract
 from gateway.store.engine import Store
 from gateway.store.tables import FACILITY, FACILITY_HEALTH, NODE, from_moment, moment
 from schema.elements import Feed
@@ -40,7 +41,10 @@ class FacilityState:
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """An enrolled agent. public_key: its JWK as JSON text. A revoked node stays, because the locator may still name it."""
+    """An enrolled agent. public_key: its JWK as JSON text. A revoked node stays, because the locator may still name it.
+
+    contract: its own where that is not the gateway's.
+    """
 
     id: str
     url: str
@@ -48,6 +52,7 @@ class Node:
     public_key: str
     contract_version: str
     revoked: bool = False
+    contract: Contract | None = None
 
 
 @dataclass(frozen=True, slots=True)

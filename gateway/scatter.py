@@ -10,27 +10,41 @@ import asyncio
 import math
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from operator import attrgetter, gt
 from typing import Any, NamedTuple
 
 import msgspec
 
+from gateway.filling import Unfit
 from gateway.plan import NodeRequest, QueryPlan, Target
 from gateway.subquery import PROBE_PARTS, SubQuery
 from gateway.transport import Fault, Transport, TransportError
 from schema.coverage import Outcome
+from schema.elements import RecordKind
+
 
 
 @dataclass(frozen=True, slots=True)
 class NodeResult:
-    """What one node did. entities: one decoded entity a target, or empty unless outcome is ANSWERED. took_ms: from asking."""
+    """What one node did. entities: one decoded entity a target, or empty unless outcome is ANSWERED. took_ms: from asking.
+
+    invalid: kinds whose rows a node of another contract sent in a way that ours cannot carry; they are not in entities.
+    """
 
     request: NodeRequest
     outcome: Outcome
     reason: str | None
     took_ms: int
     entities: tuple[Any, ...] = ()
+    invalid: Mapping[RecordKind, str] = field(default_factory=dict)
+
+    @property
+    def kinds(self) -> dict[RecordKind, tuple[Outcome, str]]:
+        """Kinds that a node of another contract could not be asked, or answered in a way that cannot be carried."""
+        lacking = self.request.reduced.unsupported if self.request.reduced else {}
+        out = {kind: (Outcome.UNSUPPORTED, reason) for kind, reason in lacking.items()}
+        return {**out, **{kind: (Outcome.INVALID_RESPONSE, reason) for kind, reason in self.invalid.items()}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +96,14 @@ async def ask_node(request: NodeRequest, send: Send, subquery: SubQuery, pages: 
     """One node's result. Anything unforeseen is INVALID_RESPONSE, never an exception."""
     start = time.perf_counter()
 
-    def result(outcome: Outcome, reason: str | None, entities: tuple[Any, ...] = ()) -> NodeResult:
-        return NodeResult(request, outcome, reason, round((time.perf_counter() - start) * 1000), entities)
+    def result(
+        outcome: Outcome,
+        reason: str | None,
+        entities: tuple[Any, ...] = (),
+        invalid: Mapping[RecordKind, str] | None = None,
+    ) -> NodeResult:
+        took_ms = round((time.perf_counter() - start) * 1000)
+        return NodeResult(request, outcome, reason, took_ms, entities, invalid or {})
 
     try:
         body = await send(request)
@@ -95,8 +115,12 @@ async def ask_node(request: NodeRequest, send: Send, subquery: SubQuery, pages: 
     except Exception as error:  # noqa: BLE001 - a node's fault must never become the query's
         return result(Outcome.UNREACHABLE, type(error).__name__)
     try:
-        return result(Outcome.ANSWERED, None, read_answer(body, request, subquery, pages))
-    except InvalidAnswer as error:
+        invalid: Mapping[RecordKind, str] = {}
+        if request.reduced is not None:
+            filled = request.reduced.fill(body)
+            body, invalid = filled.body, filled.invalid
+        return result(Outcome.ANSWERED, None, read_answer(body, request, subquery, pages), invalid)
+    except (InvalidAnswer, Unfit) as error:
         return result(Outcome.INVALID_RESPONSE, error.reason)
     except Exception as error:  # noqa: BLE001 - what reading it stumbles over must not become the query's either
         return result(Outcome.INVALID_RESPONSE, type(error).__name__)
