@@ -24,6 +24,7 @@ KIND_UNKNOWN = "KIND_UNKNOWN"
 FIELD_REQUIRED = "FIELD_REQUIRED"
 ARGUMENT_UNKNOWN = "ARGUMENT_UNKNOWN"
 CONTRACT_UNKNOWN = "CONTRACT_UNKNOWN"
+PAGING = frozenset({"first", "after"})  # in use in every list, whatever a request gives for them
 KIND_OF = {record.__name__: kind for kind, record in RECORD_TYPES.items()}
 EMPTY: Mapping[str, Any] = {"edges": [], "pageInfo": {"hasNextPage": False}}  # a list nobody was asked for
 
@@ -142,7 +143,8 @@ class _Compiler:
         asked = {a.name.value: reader(a.value) for a in selected.nodes[0].arguments or ()}
         if selected.name == "timeline" and "filter" in known:
             asked.setdefault("filter", reader(None))
-        if any(a.required and name not in asked for name, a in known.items()):
+        lacking = PAGING & asked.keys() - known.keys()
+        if lacking or any(a.required and name not in asked for name, a in known.items()):
             raise Unsupported(ARGUMENT_UNKNOWN)
         out = []
         for name, read in asked.items():
@@ -198,12 +200,13 @@ class _Compiler:
         if name in mine.members:
             text, read = self._any(name, selected)
         elif name in mine.fields:
-            text, read = self._object(name, selected, frozenset(), "f")
+            text, read = self._object(name, selected, "f")
         else:
             return "", None
         return f"{{{text}}}", read
 
-    def _object(self, name: str, selected: Selected, abstract: frozenset[str], prefix: str) -> tuple[str, Read]:
+    def _object(self, name: str, selected: Selected, prefix: str) -> tuple[str, Read]:
+        abstract = frozenset(i for i, objects in ours().members.items() if name in objects)
         collected = self.scope.collect(selected.nodes, name, abstract)
         made = [self._slot(name, s, f"{prefix}{i}") for i, s in enumerate(collected)]
         return " ".join(text for text, _ in made if text) or "__typename", read_object(tuple(slot for _, slot in made))
@@ -216,7 +219,7 @@ class _Compiler:
             try:
                 if one not in self.theirs.members.get(name, ()):
                     raise Unsupported(KIND_UNKNOWN)
-                text, reads[one] = self._object(one, selected, frozenset({name}), f"t{i}_")
+                text, reads[one] = self._object(one, selected, f"t{i}_")
             except Unsupported as why:
                 self.differs = True
                 self.excluded[KIND_OF[one]] = why.reason
