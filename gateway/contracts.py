@@ -14,6 +14,7 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
+from cachetools import LRUCache
 from graphql import GraphQLError, NonNullTypeNode, parse, print_ast
 
 SDL_LIMIT = 400_000  # characters; ours has 20,000
@@ -152,10 +153,35 @@ def assumed(version: str) -> Contract:
     if told is None:
         return NOTHING
     major, minor = int(told[1]), int(told[2])
-    shipped = [m for f in resources.files("schema").joinpath(RELEASED).iterdir() if (m := _RELEASED_NAME.fullmatch(f.name))]
+    shipped = [
+        m for f in resources.files("schema").joinpath(RELEASED).iterdir() if (m := _RELEASED_NAME.fullmatch(f.name))
+    ]
     older = [m for m in shipped if int(m[1]) == major and int(m[2]) <= minor]
     if not older:
         return NOTHING
     newest = max(older, key=lambda m: int(m[2]))
     contract = read_contract(resources.files("schema").joinpath(RELEASED, newest[0]).read_text(encoding="utf-8"))
     return contract if int(newest[2]) == minor else replace(contract, exact=False)
+
+
+# What was read, by digest; None: no schema at all. The digest names the text, so nothing in here can grow old.
+KNOWN: LRUCache[str, Contract | None] = LRUCache(64)
+
+
+def unread(digests: Iterable[str]) -> set[str]:
+    """Those whose schema must be looked up before `contract_of` is asked."""
+    return {d for d in digests if d and d != ours().digest and d not in KNOWN}
+
+
+def contract_of(digest: str, version: str, schemas: Mapping[str, str]) -> Contract | None:
+    """The contract of a node, None where it is ours. schemas: texts by digest, of those unread; a node whose schema is not
+    there, or is none, has the contract of the version it declares."""
+    if digest == ours().digest:
+        return None
+    if digest in schemas and digest not in KNOWN:
+        try:
+            KNOWN[digest] = read_contract(schemas[digest])
+        except UnreadableSchema:
+            KNOWN[digest] = None
+    contract = KNOWN.get(digest) or assumed(version)
+    return None if contract.exact and contract.digest == ours().digest else contract

@@ -26,6 +26,7 @@ from gateway.credentials import RateLimit, read_body
 from gateway.errors import EnrolmentRefused, FacilityNotYours, MessageMalformed, UnknownFacility
 from gateway.registry import Registry
 from gateway.store.engine import Store
+from gateway.store.schemas import keep_schema
 from gateway.store.tables import FACILITY, FACILITY_HEALTH, INVITATION, LOCATOR, NODE, NODE_POSITION, moment
 from schema.messages import EnrolmentReply, EnrolmentRequest, PublicKey
 
@@ -84,6 +85,7 @@ async def enrol(store: Store, request: EnrolmentRequest, gateway_key: PublicKey,
             raise FacilityNotYours
         await connection.execute(update(INVITATION).where(where).values(used_at=moment(now)))
         pk, node_id = await _take_in(connection, request, facilities, now)
+        await keep_schema(connection, request.sdl_sha256, request.sdl)
         await _hand_over(connection, pk, request, now)
     return EnrolmentReply(node_id, facilities, [gateway_key], now.timestamp())
 

@@ -109,7 +109,9 @@ def plan_query(
             continue
         ordered = tuple(sorted(targets, key=lambda t: (t.facility, t.ref)))
         requests.append(NodeRequest(city.nodes[node], ordered, reduced))
-    return QueryPlan(tuple(requests), tuple(sorted(set(skipped), key=_order)), tuple(sorted(kinds, key=_value)), not_permitted)
+    return QueryPlan(
+        tuple(requests), tuple(sorted(set(skipped), key=_order)), tuple(sorted(kinds, key=_value)), not_permitted
+    )
 
 
 def kinds_of(connections: Iterable[ConnectionPlan], variables: Variables) -> frozenset[RecordKind]:

@@ -52,7 +52,9 @@ class Reduced:
         assert root is not None, "a node that cannot be asked anything is not asked"
         arguments = [root[1], *(a for part in self.asked for a in part.arguments if a.type)]
         values = {a.variable: self._value(a, variables) for a in arguments}
-        declared = ",".join(f"${a.variable}:{a.type if a.required else str(a.type).removesuffix('!')}" for a in arguments)
+        declared = ",".join(
+            f"${a.variable}:{a.type if a.required else str(a.type).removesuffix('!')}" for a in arguments
+        )
         fields = " ".join(part.text for part in self.asked)
         text = f"query({declared}){{_entities({root[1].argument}:${root[1].variable}){{...on Patient{{{fields}}}}}}}"
         told = {name: value for name, value in values.items() if value is not None}

@@ -17,8 +17,9 @@ from typing import Any
 
 from sqlalchemy import insert, select, update
 
-from gateway.contracts import Contract
+from gateway.contracts import Contract, contract_of, unread
 from gateway.store.engine import Store
+from gateway.store.schemas import read_schemas
 from gateway.store.tables import FACILITY, FACILITY_HEALTH, NODE, from_moment, moment
 from schema.elements import Feed
 
@@ -122,17 +123,20 @@ async def read_city(store: Store) -> City:
         nodes = (await connection.execute(select(NODE))).all()
         health = {row.facility: row for row in await connection.execute(select(FACILITY_HEALTH))}
         rows = (await connection.execute(select(FACILITY).order_by(FACILITY.c.code))).all()
+        schemas = await read_schemas(connection, unread(n.sdl_sha256 for n in nodes))
     ids = {node.pk: node.id for node in nodes}
     facilities = {row.code: _facility(row, ids.get(row.node), health.get(row.pk)) for row in rows}
     served = {node.id: tuple(f.code for f in facilities.values() if f.node_id == node.id) for node in nodes}
     return City(
         MappingProxyType(facilities),
-        MappingProxyType({n.id: _node(n, served[n.id]) for n in sorted(nodes, key=lambda n: str(n.id))}),
+        MappingProxyType({n.id: _node(n, served[n.id], schemas) for n in sorted(nodes, key=lambda n: str(n.id))}),
     )
 
 
-def _node(row: Any, facilities: tuple[str, ...]) -> Node:
-    return Node(row.id, row.url, facilities, row.public_key, row.contract_version, row.revoked_at is not None)
+def _node(row: Any, facilities: tuple[str, ...], schemas: Mapping[str, str]) -> Node:
+    contract = contract_of(row.sdl_sha256, row.contract_version, schemas)
+    revoked = row.revoked_at is not None
+    return Node(row.id, row.url, facilities, row.public_key, row.contract_version, revoked, contract)
 
 
 def _facility(row: Any, node_id: str | None, health: Any) -> FacilityState:

@@ -24,7 +24,6 @@ from schema.coverage import Outcome
 from schema.elements import RecordKind
 
 
-
 @dataclass(frozen=True, slots=True)
 class NodeResult:
     """What one node did. entities: one decoded entity a target, or empty unless outcome is ANSWERED. took_ms: from asking.

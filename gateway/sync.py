@@ -25,11 +25,11 @@ from gateway.identity import CityKey
 from gateway.registry import Health, Registry
 from gateway.settings import Settings
 from gateway.store.engine import Store
+from gateway.store.schemas import note_contract
 from gateway.store.tables import (
     FACILITY_HEALTH,
     KIND_NUMBERS,
     LOCATOR,
-    NODE,
     NODE_POSITION,
     from_moment,
     moment,
@@ -43,11 +43,13 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class TakenIn:
-    """The reply, whether the batch was applied (False: it would have left a gap), and the health to note in the registry."""
+    """The reply, whether the batch was applied (False: it would have left a gap), the health to note in the registry, and
+    whether the node's contract is another than before."""
 
     reply: SyncReply
     applied: bool
     health: dict[str, Health]
+    contract: bool = False
 
 
 def locator_rows(
@@ -126,10 +128,12 @@ async def take_in(
             return TakenIn(SyncReply(accepted, now.timestamp()), False, {})
         await _replace(connection, node.pk, refs, rows)
         await connection.execute(update(NODE_POSITION).where(where).values(accepted=request.position))
-        version = (NODE.c.pk == node.pk) & (NODE.c.contract_version != request.contract_version)
-        await connection.execute(update(NODE).where(version).values(contract_version=request.contract_version))
+        contract, wants_sdl = await note_contract(
+            connection, node.pk, request.contract_version, request.sdl_sha256, request.sdl
+        )
         await _write_health(connection, node, request, health)
-    return TakenIn(SyncReply(request.position, now.timestamp(), dict(sorted(refused.items()))), True, health)
+    reply = SyncReply(request.position, now.timestamp(), dict(sorted(refused.items())), wants_sdl)
+    return TakenIn(reply, True, health, contract)
 
 
 async def _replace(connection: AsyncConnection, node: int, refs: set[str], rows: list[dict[str, Any]]) -> None:
@@ -208,6 +212,8 @@ class SyncDesk:
         self._patients.take(node.id, len(message.patients))
         taken = await take_in(self._store, self._key, node, message, self._kinds, self._clock())
         self._registry.note(taken.health)
+        if taken.contract:
+            self._registry.forget()
         if taken.reply.refused:
             _log.warning("identifiers refused", node=node.id, reasons=taken.reply.refused)
         return Response(msgspec.json.encode(taken.reply), media_type="application/json")

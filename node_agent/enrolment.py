@@ -109,6 +109,7 @@ async def enrol(settings: Settings, gateway_url: str, code: str, node_url: str, 
         CONTRACT_VERSION,
         sdl_sha256(),
         before.node_id if before else None,
+        sdl() or None,
     )
     reply = await _ask(gateway_url.rstrip("/") + ENROL_PATH, message, client)
     saved = _Saved(
@@ -118,10 +119,16 @@ async def enrol(settings: Settings, gateway_url: str, code: str, node_url: str, 
     return _enrolment(saved, key)
 
 
-def sdl_sha256() -> str:
-    """Hex digest of the node's printed schema; '' where the package carries none."""
+def sdl() -> str:
+    """The node's printed schema; '' where the package carries none."""
     file = resources.files("schema").joinpath("node.graphql")
-    return hashlib.sha256(file.read_bytes()).hexdigest() if file.is_file() else ""
+    return file.read_bytes().decode() if file.is_file() else ""
+
+
+def sdl_sha256() -> str:
+    """Its hex digest, or ''."""
+    text = sdl()
+    return hashlib.sha256(text.encode()).hexdigest() if text else ""
 
 
 async def _ask(url: str, message: EnrolmentRequest, client: httpx.AsyncClient) -> EnrolmentReply:

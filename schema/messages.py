@@ -46,7 +46,10 @@ class PublicKey(msgspec.Struct, frozen=True):
 
 
 class EnrolmentRequest(msgspec.Struct, frozen=True):
-    """feeds: facility code -> the feeds it has here. node_id: who this node was, when it enrols again. url: where the gateway asks it."""
+    """feeds: facility code -> the feeds it has here. node_id: who this node was, when it enrols again. url: where the gateway asks it.
+
+    sdl: the node's printed schema, by which the gateway knows what it can be asked; sdl_sha256: its hex digest.
+    """
 
     code: _Short
     public_key: PublicKey
@@ -55,6 +58,7 @@ class EnrolmentRequest(msgspec.Struct, frozen=True):
     contract_version: _Short
     sdl_sha256: Annotated[str, Meta(max_length=64)] = ""
     node_id: _Short | None = None
+    sdl: str | None = None
 
     def __repr__(self) -> str:
         return "EnrolmentRequest(…)"
@@ -106,7 +110,8 @@ class SyncRequest(msgspec.Struct, frozen=True):
     """The patients changed in since < change-log position <= position, and how the feeds are.
 
     head: the last position of the change log. pending: changes after `position`, and inbox items not yet read; only a
-    message with pending 0 makes the node's facilities current.
+    message with pending 0 makes the node's facilities current. sdl_sha256: of the node's printed schema; sdl: that schema, in
+    the message after the gateway said that it wants it.
     """
 
     node_id: _Short
@@ -118,6 +123,8 @@ class SyncRequest(msgspec.Struct, frozen=True):
     facilities: Annotated[list[FacilityReport], Meta(max_length=1000)]
     patients: Annotated[list[SyncPatient], Meta(max_length=BATCH_LIMIT)] = []
     withdrawn: Annotated[list[Annotated[str, Meta(min_length=8, max_length=64)]], Meta(max_length=BATCH_LIMIT)] = []
+    sdl_sha256: Annotated[str, Meta(max_length=64)] = ""
+    sdl: str | None = None
 
     def __repr__(self) -> str:
         return "SyncRequest(…)"
@@ -127,11 +134,13 @@ class SyncReply(msgspec.Struct, frozen=True):
     """accepted: the position the node goes on from; lower than it thinks when the gateway came back from a backup.
 
     refused: reason -> how many identifiers were not taken (PLACEHOLDER, SHAPE, EMPTY, KIND). server_time: Unix seconds.
+    wants_sdl: the gateway does not know the schema of sdl_sha256.
     """
 
     accepted: int
     server_time: float
     refused: dict[str, int] = {}
+    wants_sdl: bool = False
 
 
 class Refusal(msgspec.Struct, frozen=True):

@@ -84,7 +84,9 @@ def _below(scope: Scope, selected: Any, kind: Any, out: set[str], records: dict[
             for inner in scope.collect(selected.nodes, one.name, frozenset({"Record"})):
                 _field(scope, inner, one, mine, records)
     elif hasattr(kind, "fields"):
-        for inner in scope.collect(selected.nodes, kind.name, frozenset({"Record"} if kind.name in RECORD_NAMES else ())):
+        for inner in scope.collect(
+            selected.nodes, kind.name, frozenset({"Record"} if kind.name in RECORD_NAMES else ())
+        ):
             _field(scope, inner, kind, out, records)
 
 
@@ -110,7 +112,9 @@ def must(part: Touched, drops: frozenset[str], name: str) -> set[str]:
     # Rows that cannot be read can only be kept from coming by naming the others.
     cannot_choose = {"Patient.timeline(filter)", "TimelineFilter.kinds"} & drops
     left = wanted - unknown - bodies
-    if broken(part.arguments | part.fields) or (cannot_choose and left and (bodies - unknown or part.kinds is not None)):
+    if broken(part.arguments | part.fields) or (
+        cannot_choose and left and (bodies - unknown or part.kinds is not None)
+    ):
         return wanted
     return unknown | bodies
 
@@ -134,7 +138,9 @@ def rows_known(drops: frozenset[str], only: set[str] | None = None) -> list[Json
 def drawn_question(drawn: Drawn) -> Question:
     lists = " ".join(drawn.connection() for _ in range(drawn.one_of((1, 2, 3))))
     statuses = drawn.one_of(("", "allergyStatus", "m: medicationStatus allergyStatus"))
-    query = trimmed(question(drawn.inside("Patient", f"name gender {statuses} {lists}"), drawn.declared, rest=drawn.rest))
+    query = trimmed(
+        question(drawn.inside("Patient", f"name gender {statuses} {lists}"), drawn.declared, rest=drawn.rest)
+    )
     return compiled(query, **{n: v for n, v in drawn.variables().items() if n in Names(query).used})
 
 
@@ -159,7 +165,10 @@ def test_an_older_node_answers_all_that_it_can_whatever_it_lacks(seed: int) -> N
     seen = {c for p in parts.values() for c in (*p.arguments, *p.fields, *(f for r in p.records.values() for f in r))}
     likely = [c for c in sorted(seen) if c in PARTS and (PARTS[c] or rng.random() < 0.2)]
     drops = frozenset(
-        [*rng.sample(likely, min(len(likely), rng.choice((0, 1, 2, 4)))), *rng.sample(sorted(PARTS), rng.choice((0, 1, 8)))]
+        [
+            *rng.sample(likely, min(len(likely), rng.choice((0, 1, 2, 4)))),
+            *rng.sample(sorted(PARTS), rng.choice((0, 1, 8))),
+        ]
     )
     drops = frozenset(d for d in drops if not _last(d, drops))
     node = Aged.of(older(drops))

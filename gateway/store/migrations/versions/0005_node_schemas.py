@@ -1,0 +1,17 @@
+"""The printed schemas of nodes that speak another contract. Never edited once released: a change is a new revision."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0005"
+down_revision = "0002"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.create_table(
+        "node_schema",
+        sa.Column("digest", sa.String(), primary_key=True),
+        sa.Column("sdl", sa.String(), nullable=False),
+    )
