@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from graphql import FieldNode, OperationDefinitionNode, parse
+from graphql import FieldNode, FragmentSpreadNode, OperationDefinitionNode, parse
 
 from gateway.contracts import Contract, named, ours
 from gateway.filling import Read, Slot, read_enum, read_object, read_one_of, read_typed
@@ -96,7 +96,25 @@ def survey(text: str, variables: Variables, theirs: Contract) -> Survey:
         )
     except Unsupported as why:
         return Survey(theirs, True, (), None, why.reason)
-    return Survey(theirs, compiler.differs, parts, (root.key, refs))
+    differs = compiler.differs or not _readable(theirs, scope.fragments, entities, "_Entity")
+    return Survey(theirs, differs, parts, (root.key, refs))
+
+
+def _readable(theirs: Contract, fragments: Mapping[str, Any], node: Any, type_name: str) -> bool:
+    """Whether every field that stands below this node, skipped or on a type that never comes, is in the contract: a node
+    refuses the whole text for any that is not."""
+    for inner in node.selection_set.selections if node.selection_set else ():
+        if isinstance(inner, FieldNode):
+            name = inner.name.value
+            known = theirs.fields.get(type_name, {}).get(name)
+            if name != "__typename" and (known is None or not _readable(theirs, fragments, inner, named(known.type))):
+                return False
+        else:
+            spread = fragments[inner.name.value] if isinstance(inner, FragmentSpreadNode) else inner
+            on = spread.type_condition.name.value if spread.type_condition else type_name
+            if on not in theirs.fields or not _readable(theirs, fragments, spread, on):
+                return False
+    return True
 
 
 @dataclass(slots=True)

@@ -19,6 +19,7 @@ MAKERS = frozenset(
         "PlanRefused",
         "DelegationError",
         "InvalidAnswer",
+        "Unfit",
         "BhytError",
         "ReadingError",
         "Remark",
@@ -33,7 +34,17 @@ MAKERS = frozenset(
 )
 ENUMS = frozenset({"Outcome", "State", "RefusalCode", "Withheld", "Completeness"})
 TABLES = frozenset({"REASONS"})
-CONSTANTS = frozenset({"INTERNAL_ERROR", "ACCESS_DENIED"})
+CONSTANTS = frozenset(
+    {
+        "INTERNAL_ERROR",
+        "ACCESS_DENIED",
+        "KIND_UNKNOWN",
+        "FIELD_REQUIRED",
+        "ARGUMENT_UNKNOWN",
+        "CONTRACT_UNKNOWN",
+        "KINDS_UNSUPPORTED",
+    }
+)
 
 
 def is_code(value: object) -> bool:
