@@ -96,23 +96,32 @@ def survey(text: str, variables: Variables, theirs: Contract) -> Survey:
         )
     except Unsupported as why:
         return Survey(theirs, True, (), None, why.reason)
-    differs = compiler.differs or not _readable(theirs, scope.fragments, entities, "_Entity")
+    differs = compiler.differs or not _readable(theirs, scope.fragments, entities, "_Entity", set())
     return Survey(theirs, differs, parts, (root.key, refs))
 
 
-def _readable(theirs: Contract, fragments: Mapping[str, Any], node: Any, type_name: str) -> bool:
+def _readable(theirs: Contract, fragments: Mapping[str, Any], node: Any, type_name: str, seen: set[str]) -> bool:
     """Whether every field that stands below this node, skipped or on a type that never comes, is in the contract: a node
     refuses the whole text for any that is not."""
     for inner in node.selection_set.selections if node.selection_set else ():
         if isinstance(inner, FieldNode):
             name = inner.name.value
             known = theirs.fields.get(type_name, {}).get(name)
-            if name != "__typename" and (known is None or not _readable(theirs, fragments, inner, named(known.type))):
+            if name == "__typename":
+                continue
+            if known is None or not _readable(theirs, fragments, inner, named(known.type), seen):
                 return False
         else:
-            spread = fragments[inner.name.value] if isinstance(inner, FragmentSpreadNode) else inner
+            spread = inner
+            if isinstance(inner, FragmentSpreadNode):
+                if (
+                    inner.name.value in seen
+                ):  # once is enough: fragments that spread each other twice would take 2^n steps
+                    continue
+                seen.add(inner.name.value)
+                spread = fragments[inner.name.value]
             on = spread.type_condition.name.value if spread.type_condition else type_name
-            if on not in theirs.fields or not _readable(theirs, fragments, spread, on):
+            if on not in theirs.fields or not _readable(theirs, fragments, spread, on, seen):
                 return False
     return True
 
