@@ -15,16 +15,16 @@ from graphql import GraphQLInterfaceType, GraphQLNonNull, get_named_type, parse
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from gateway.plan import page_sizes, request_variables
 from gateway.reduced import Reduced, reduce
 from schema.connections import BY_FIELD
 from schema.elements import RecordKind
 from schema.filters import chosen_kinds
 from schema.selection import Scope, condition_variables, fragments_of, reader
+from tests.gateway.aged_city import full_variables, ordinary_body
 from tests.gateway.ages import Aged, coordinates, older, run, scrubbed
 from tests.gateway.asking import Question, compiled, make_row, node_patient, question
 from tests.gateway.selections import Drawn, Names, trimmed
-from tests.node_agent.naive import NODE, representations
+from tests.node_agent.naive import NODE
 from tests.plain import RECORD_NAMES, Json
 
 PARTS = coordinates()
@@ -142,17 +142,6 @@ def drawn_question(drawn: Drawn) -> Question:
         question(drawn.inside("Patient", f"name gender {statuses} {lists}"), drawn.declared, rest=drawn.rest)
     )
     return compiled(query, **{n: v for n, v in drawn.variables().items() if n in Names(query).used})
-
-
-def full_variables(asked: Question) -> Json:
-    sizes = page_sizes(asked.subquery.connections, asked.raw)
-    variables = request_variables(asked.subquery, asked.raw, sizes, [None] * len(sizes))
-    variables[f"{asked.subquery.prefix}refs"] = representations(["ref-A"])
-    return variables
-
-
-def ordinary_body(asked: Question, variables: Json) -> bytes:
-    return json.dumps({"query": asked.subquery.text, "variables": variables}).encode()
 
 
 @settings(max_examples=150, deadline=None, phases=[Phase.generate])

@@ -4,26 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import json
-import random
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
-import msgspec
 import pytest
 
 from gateway.contracts import NOTHING, assumed, read_contract
-from gateway.coverage import Assessment, assess
-from gateway.merge import merge
-from gateway.plan import NodeRequest, QueryPlan, plan_query
+from gateway.plan import NodeRequest, plan_query
 from gateway.registry import City
-from gateway.scatter import NodeResult, Slice, scatter
+from gateway.scatter import Slice, scatter
 from gateway.subquery import SubQuery
 from schema.coverage import Completeness, Outcome
 from schema.elements import RecordKind
-from tests.gateway.ages import SDL, Aged, newer, older
-from tests.gateway.asking import FRESH, NOW, Question, choice, city, compiled, make_row, node_patient, question, state
-from tests.gateway.test_versions import full_variables, ordinary_body
+from tests.gateway.aged_city import asked_of, bodies, city_with, full_variables, kinds, lines, replace_contract, rows
+from tests.gateway.ages import Aged, newer, older
+from tests.gateway.asking import choice, city, compiled, node_patient, question, state
 
 ENCOUNTERS = "encounters { edges { node { id reason class diagnoses { code display } } } }"
 TELE = ("  PHARMACY\n  OTHER", "  PHARMACY\n  TELEHEALTH\n  OTHER")
@@ -31,52 +27,6 @@ DREAM = [
     ("  OBSERVATION\n", "  OBSERVATION\n  DREAM\n"),
     ("type Quantity {", "type Dream implements Record { id: ID! kind: RecordKind! facility: Facility! feed: Feed! encounterId: ID receivedAt: PartialDate! notResent: Boolean! plot: String }\ntype Quantity {"),
 ]  # fmt: skip
-
-
-def rows(facility: str, *kinds: RecordKind, **changes: Any) -> list[Any]:
-    made = [
-        make_row(random.Random(n), facility, n, k, f"2024-0{9 - n}-01T00:00:00.000000") for n, k in enumerate(kinds)
-    ]
-    for row in made:
-        row["body"] |= changes
-    return made
-
-
-def asked_of(
-    asked: Question, ages: dict[str, str | None], held: dict[str, list[Any]]
-) -> tuple[QueryPlan, list[NodeResult], Assessment, dict[str, Aged]]:
-    """One query over a node a facility. ages: the SDL each serves, None for ours."""
-    nodes = {f: Aged.of(sdl or SDL) for f, sdl in ages.items()}
-    plain = city(*(state(f) for f in ages))
-    contracts = {f"node-{f}": n.contract if ages[f] else None for f, n in nodes.items()}
-    aged = {i: replace(n, contract=contracts[i]) for i, n in plain.nodes.items()}
-    of = City(plain.facilities, MappingProxyType(aged))
-    plan = plan_query(asked.subquery, asked.raw, choice(*ages), of, None)
-
-    async def send(request: NodeRequest) -> bytes:
-        facility = request.targets[0].facility
-        variables = full_variables(asked)
-        variables[f"{asked.subquery.prefix}refs"] = [{"__typename": "Patient", "ref": f"ref-{facility}"}]
-        body = request.reduced.body(variables) if request.reduced else ordinary_body(asked, variables)
-        return nodes[facility].reply(body, {f"ref-{facility}": node_patient(facility, held[facility])})
-
-    pages = tuple(Slice(c.first(asked.raw)) for c in asked.subquery.connections)
-    results = list(asyncio.run(scatter(plan, send, asked.subquery, pages)))
-    return plan, results, assess(plan, results, of, asked.subquery, NOW, FRESH), nodes
-
-
-def kinds(ledger: Assessment, facility: str) -> dict[str, tuple[str, str | None, int]]:
-    (line,) = (x for x in ledger.located if x.facility == facility)
-    return {k.value: (o.value, reason, n) for k, o, reason, n in line.kinds}
-
-
-def lines(ledger: Assessment) -> dict[str, tuple[str, str | None]]:
-    return {x.facility: (x.outcome.value, x.reason) for x in ledger.located}
-
-
-def bodies(results: list[NodeResult], alias: str = "n0", part: str = "c0") -> dict[str, Any]:
-    page = merge([getattr(e, part) for r in results for e in r.entities], 100)
-    return {edge.id: msgspec.json.decode(getattr(edge, alias)) for edge in page.edges}
 
 
 def test_nodes_of_three_ages_answer_beside_each_other() -> None:
@@ -151,7 +101,7 @@ def test_a_newer_nodes_timeline_is_asked_for_the_kinds_we_know() -> None:
         "body": {**held[0]["body"], "__typename": "Dream", "id": "A-dream", "kind": "DREAM"},
     }
     node = Aged.of(newer(*DREAM))
-    plan = plan_query(asked.subquery, asked.raw, choice("A"), _with(node), None)
+    plan = plan_query(asked.subquery, asked.raw, choice("A"), city_with(node), None)
     (request,) = plan.requests
     assert request.reduced is not None
     told = json.loads(request.reduced.body(full_variables(asked)))["variables"]
@@ -166,12 +116,6 @@ def test_a_newer_nodes_timeline_is_asked_for_the_kinds_we_know() -> None:
     }
     filled = request.reduced.fill(node.reply(request.reduced.body(full_variables(asked)), {"ref-A": patient}))
     assert set(filled.invalid) == set(RecordKind) and set(filled.invalid.values()) == {"ENUM_VALUE_UNKNOWN"}
-
-
-def _with(node: Aged) -> City:
-    plain = city(state("A"))
-    (one,) = plain.nodes.values()
-    return City(plain.facilities, MappingProxyType({one.id: replace(one, contract=node.contract)}))
 
 
 def _edge(like: Any, row: Any) -> Any:
@@ -255,16 +199,12 @@ def test_a_node_of_an_unknown_minor_version_is_read_with_care() -> None:
     """It declared 1.7 and told no schema: 1.0 is what it surely has, and any enum may hold more."""
     contract = assumed("1.7")
     asked = compiled(question(ENCOUNTERS))
-    plan = plan_query(asked.subquery, asked.raw, choice("A"), _with(replace_contract(contract)), None)
+    plan = plan_query(asked.subquery, asked.raw, choice("A"), city_with(replace_contract(contract)), None)
     (request,) = plan.requests
     assert request.reduced is not None
     held = rows("A", RecordKind.ENCOUNTER, **{"class": "TELEHEALTH"})
     reply = Aged.of(newer(TELE)).reply(request.reduced.body(full_variables(asked)), {"ref-A": node_patient("A", held)})
     assert b"TELEHEALTH" in reply and b"TELEHEALTH" not in request.reduced.fill(reply).body
-
-
-def replace_contract(contract: Any) -> Aged:
-    return replace(Aged.of(SDL), contract=contract)
 
 
 FAULTS = {
@@ -288,7 +228,7 @@ FAULTS = {
 @pytest.mark.parametrize("body", FAULTS, ids=range(len(FAULTS)))
 def test_an_old_nodes_faulty_answer_is_its_own_fault_alone(body: bytes) -> None:
     asked = compiled(question(ENCOUNTERS))
-    plan = plan_query(asked.subquery, asked.raw, choice("A"), _with(Aged.of(older(["Encounter.reason"]))), None)
+    plan = plan_query(asked.subquery, asked.raw, choice("A"), city_with(Aged.of(older(["Encounter.reason"]))), None)
 
     async def send(_: NodeRequest) -> bytes:
         return body
@@ -311,7 +251,7 @@ def test_a_contract_is_compared_with_a_document_once() -> None:
     asked = compiled(question(ENCOUNTERS))
     sub: SubQuery = asked.subquery
     contract = read_contract(older(["Encounter.reason"]))
-    of = _with(replace_contract(contract))
+    of = city_with(replace_contract(contract))
     surveys = []
     for _ in range(2):
         (request,) = plan_query(sub, asked.raw, choice("A"), of, None).requests
