@@ -41,8 +41,9 @@ class NodeResult:
     @property
     def kinds(self) -> dict[RecordKind, tuple[Outcome, str]]:
         """Kinds that a node of another contract could not be asked, or answered in a way that cannot be carried."""
-        lacking = self.request.reduced.unsupported if self.request.reduced else {}
-        out = {kind: (Outcome.UNSUPPORTED, reason) for kind, reason in lacking.items()}
+        if self.request.reduced is None:
+            return {}
+        out = {kind: (Outcome.UNSUPPORTED, reason) for kind, reason in self.request.reduced.unsupported.items()}
         return {**out, **{kind: (Outcome.INVALID_RESPONSE, reason) for kind, reason in self.invalid.items()}}
 
 

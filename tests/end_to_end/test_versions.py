@@ -20,16 +20,10 @@ from schema.elements import RecordKind
 from schema.identity import Identifier, IdentifierKind
 from tests.aged_node import AgedNode
 from tests.end_to_end.conftest import SYSTEMS
-from tests.gateway.ages import SDL, Aged, newer, older
+from tests.gateway.ages import NEXT, SDL, Aged, older
 from tests.gateway.asking import make_row, node_patient
 
 OLD, NEW, SILENT = "01901", "01902", "01903"
-NEWER = newer(
-    ("  PHARMACY\n  OTHER", "  PHARMACY\n  TELEHEALTH\n  OTHER"),
-    ("reason: String\n", "reason: String\n  triage: String\n"),
-    ("code: String = null\n", "code: String = null\n  ward: String = null\n"),
-    ("  OBSERVATION\n", "  OBSERVATION\n  DREAM\n"),
-)
 QUERY = """query Q($by: PatientBy!, $access: AccessInput!, $filter: RecordFilter, $kinds: [RecordKind!]) {
   patient(by: $by, access: $access) {
     coverage { completeness facilities { facility { code } outcome reason advice kinds { kind outcome reason records } } }
@@ -88,8 +82,8 @@ def ages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ages]:
         OLD: AgedNode(
             older(["Encounter.reason", "RecordFilter.encounter", "Observation.note"], [RecordKind.IMMUNIZATION]), OLD
         ),
-        NEW: AgedNode(NEWER, NEW, "1.9"),
-        SILENT: AgedNode(NEWER, SILENT, "1.9", tells=False),
+        NEW: AgedNode(NEXT, NEW, "1.9"),
+        SILENT: AgedNode(NEXT, SILENT, "1.9", tells=False),
     }
     registered = {code: f"Bệnh viện {code}" for code in nodes}
     with ExitStack() as stack:
