@@ -124,7 +124,7 @@ async def _hand_over(connection: AsyncConnection, pk: int, request: EnrolmentReq
         if row.node not in (None, pk):
             await connection.execute(delete(LOCATOR).where(LOCATOR.c.node == row.node, LOCATOR.c.facility == row.pk))
         await connection.execute(delete(FACILITY_HEALTH).where(FACILITY_HEALTH.c.facility == row.pk))
-        declared = json.dumps(sorted({feed.value for feed in feeds}))
+        declared = json.dumps(sorted(set(feeds)))
         await connection.execute(update(FACILITY).where(FACILITY.c.pk == row.pk).values(node=pk, feeds=declared))
         if row.node not in (None, pk):
             left = (await connection.execute(select(FACILITY.c.pk).where(FACILITY.c.node == row.node))).first()

@@ -176,7 +176,7 @@ def request_variables(
 def cannot_hold(city: City, facility: str, kind: RecordKind) -> bool:
     """Whether this facility's feeds cannot carry the kind at all (NOT_HELD)."""
     state = city.facilities.get(facility)
-    return state is not None and bool(state.feeds) and kind not in held_kinds(state.feeds)
+    return state is not None and bool(state.feeds) and not state.newer_feeds and kind not in held_kinds(state.feeds)
 
 
 def _value(kind: RecordKind) -> str:

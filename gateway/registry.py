@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from types import MappingProxyType
@@ -28,7 +28,8 @@ from schema.elements import Feed
 class FacilityState:
     """A facility. node_id is None until an agent is enrolled for it. synced_at: when the locator last held all it knew.
 
-    as_of: when its feeds last brought something. Both are aware UTC times, None for never.
+    as_of: when its feeds last brought something. Both are aware UTC times, None for never. newer_feeds: it also has feeds of a
+    later release, of which nobody here knows what they carry.
     """
 
     code: str
@@ -38,6 +39,7 @@ class FacilityState:
     synced_at: datetime | None = None
     lagging: bool = False
     as_of: datetime | None = None
+    newer_feeds: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,14 +141,19 @@ def _node(row: Any, facilities: tuple[str, ...], schemas: Mapping[str, str]) -> 
     return Node(row.id, row.url, facilities, row.public_key, row.contract_version, revoked, contract)
 
 
+def known_feeds(names: Iterable[str]) -> frozenset[Feed]:
+    """Those that this release knows."""
+    return frozenset(Feed(name) for name in names if name in Feed.__members__)
+
+
 def _facility(row: Any, node_id: str | None, health: Any) -> FacilityState:
-    feeds = frozenset(Feed(name) for name in json.loads(row.feeds))
+    names = {*json.loads(row.feeds), *(state["feed"] for state in json.loads(health.feeds if health else "[]"))}
+    feeds, newer = known_feeds(names), not names <= Feed.__members__.keys()
     if health is None:
-        return FacilityState(row.code, row.name, node_id, feeds)
-    reported = frozenset(Feed(state["feed"]) for state in json.loads(health.feeds))
+        return FacilityState(row.code, row.name, node_id, feeds, newer_feeds=newer)
     synced_at = from_moment(health.synced_at) if health.synced_at else None
     as_of = from_moment(health.as_of) if health.as_of else None
-    return FacilityState(row.code, row.name, node_id, feeds | reported, synced_at, health.lagging, as_of)
+    return FacilityState(row.code, row.name, node_id, feeds, synced_at, health.lagging, as_of, newer)
 
 
 async def register_facility(store: Store, code: str, name: str, now: datetime) -> None:

@@ -22,7 +22,7 @@ from starlette.responses import Response
 from gateway.credentials import Authentic, Credentials, RateLimit, read_body
 from gateway.errors import MessageMalformed
 from gateway.identity import CityKey
-from gateway.registry import Health, Registry
+from gateway.registry import Health, Registry, known_feeds
 from gateway.settings import Settings
 from gateway.store.engine import Store
 from gateway.store.schemas import note_contract
@@ -152,7 +152,7 @@ def _health(request: SyncRequest, now: datetime) -> dict[str, Health]:
             now if request.pending == 0 else None,
             report.lagging,
             max((from_moment(f.last_received_at) for f in report.feeds if f.last_received_at), default=None),
-            frozenset(f.feed for f in report.feeds),
+            known_feeds(f.feed for f in report.feeds),
         )
         for report in request.facilities
     }

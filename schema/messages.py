@@ -12,7 +12,7 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from msgspec import Meta
 
-from schema.elements import Feed, Gender
+from schema.elements import Gender
 from schema.jws import encode_segment
 
 CONTRACT_VERSION = "1.0"
@@ -54,7 +54,7 @@ class EnrolmentRequest(msgspec.Struct, frozen=True):
     code: _Short
     public_key: PublicKey
     url: _Short
-    feeds: Annotated[dict[_Code, list[Feed]], Meta(min_length=1, max_length=1000)]
+    feeds: Annotated[dict[_Code, list[_Short]], Meta(min_length=1, max_length=1000)]
     contract_version: _Short
     sdl_sha256: Annotated[str, Meta(max_length=64)] = ""
     node_id: _Short | None = None
@@ -91,9 +91,9 @@ class SyncPatient(msgspec.Struct, frozen=True):
 
 
 class FeedState(msgspec.Struct, frozen=True):
-    """last_received_at: UTC, null when nothing ever came."""
+    """feed: a schema.elements.Feed, or one of a later release. last_received_at: UTC, null when nothing ever came."""
 
-    feed: Feed
+    feed: _Short
     rhythm_seconds: Annotated[int, Meta(gt=0)]
     last_received_at: _Moment | None = None
 

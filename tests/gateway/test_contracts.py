@@ -19,6 +19,8 @@ from gateway.contracts import (
     read_contract,
     unread,
 )
+from gateway.plan import cannot_hold
+from schema.elements import RecordKind
 from schema.messages import EnrolmentReply, EnrolmentRequest, PublicKey
 from tests.gateway.ages import SDL, older
 from tests.hand_made_node import HandMadeNode
@@ -164,5 +166,19 @@ def test_an_agent_that_never_tells_its_schema_keeps_what_it_enrolled_with_until_
         assert reply["wants_sdl"] is False
         known = contract(gateway, node)
         assert known is not None and not known.exact
+    finally:
+        gateway.stop()
+
+
+def test_a_newer_agents_feed_keeps_it_from_nothing_and_nothing_is_concluded_from_it(gateway: RunningGateway) -> None:
+    try:
+        node = HandMadeNode(gateway, "01001")
+        feeds = [{"feed": f, "rhythm_seconds": 60, "last_received_at": None} for f in ("BHYT_XML", "TELEPATHY")]
+        report = {"facility": "01001", "feeds": feeds, "lagging": False}
+        reply = node.send(node.message(facilities=[report]))
+        assert reply.status_code == 200
+        city = gateway.city()
+        assert city.facilities["01001"].newer_feeds and not city.facilities["01002"].newer_feeds
+        assert not cannot_hold(city, "01001", RecordKind.ALLERGY_INTOLERANCE)
     finally:
         gateway.stop()
