@@ -158,7 +158,7 @@ def _timeline(
 ) -> bool:
     """Whether this timeline is asked, and of which kinds."""
     argument = next((a for a in part.arguments if a.argument == "filter"), None)
-    chosen = chosen_kinds(argument.read(variables) if argument else None)
+    chosen = chosen_kinds(part.filter(variables))
     wanted = tuple(RecordKind) if chosen is None else tuple(RecordKind(k) for k in dict.fromkeys(chosen))
     left = tuple(k for k in wanted if k not in part.excluded)
     # Rows that we cannot read must not come: kinds that we do not know, and those whose bodies cannot be filled.

@@ -58,6 +58,7 @@ class Part:
     kind: RecordKind | None
     text: str
     arguments: tuple[Given, ...]
+    filter: Callable[[Variables], Any]
     excluded: Mapping[RecordKind, str]
     reason: str | None = None
 
@@ -142,6 +143,7 @@ class _Compiler:
         is_list = selected.name in BY_FIELD
         kind = BY_FIELD[selected.name].kind if is_list else None
         self.given, self.excluded = [], {}
+        filters = reader(selected.argument("filter"))
         try:
             text, slot = self._slot("Patient", selected, f"p{number}")
             if is_list and kind is None:
@@ -152,8 +154,8 @@ class _Compiler:
             self.differs = True
             lacking = selected.name not in self.theirs.fields.get("Patient", {})
             reason = KIND_UNKNOWN if lacking else why.reason
-            return Part(Slot(selected.key, None, None, EMPTY), selected.name, kind, "", (), {}, reason)
-        return Part(slot, selected.name, kind, text, tuple(self.given), dict(self.excluded))
+            return Part(Slot(selected.key, None, None, EMPTY), selected.name, kind, "", (), filters, {}, reason)
+        return Part(slot, selected.name, kind, text, tuple(self.given), filters, dict(self.excluded))
 
     def _kinds(self) -> None:
         """The timeline's kinds that the node does not know are excluded; those that we do not know must not come."""

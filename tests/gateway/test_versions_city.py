@@ -258,3 +258,17 @@ def test_a_contract_is_compared_with_a_document_once() -> None:
         assert request.reduced is not None
         surveys.append(request.reduced.survey)
     assert surveys[0] is surveys[1] and len(sub.surveys) == 1
+
+
+def test_a_timeline_that_cannot_be_asked_takes_only_its_own_kinds_with_it() -> None:
+    asked = compiled(
+        question(
+            "timeline(filter: {kinds: [CONDITION]}) { edges { node { id } } } encounters { edges { node { id } } }"
+        )
+    )
+    held = rows("A", RecordKind.ENCOUNTER, RecordKind.CONDITION)
+    _, _, ledger, _ = asked_of(asked, {"A": older(["Patient.timeline(after)"])}, {"A": held})
+    assert kinds(ledger, "A") == {
+        "ENCOUNTER": ("ANSWERED", None, 1),
+        "CONDITION": ("UNSUPPORTED", "ARGUMENT_UNKNOWN", 0),
+    }
