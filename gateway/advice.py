@@ -70,6 +70,11 @@ COPIES: dict[str, Text] = {
         "The facility answered and the city's warehouse did not: old records kept only there may be missing.",
     ),
 }
+KINDS_MISSING = text(
+    "Cơ sở đã trả lời, nhưng phiên bản của nút chưa cho biết vài loại hồ sơ: phần đó thiếu. Xem từng loại.",
+    "Answered, but the node's version could not give some kinds of record: those are missing. See the kinds.",
+)
+
 # Where the reason changes what a person should do or believe. A reason counts with its own outcome only: a joined line may
 # have the reason of another row beside the worst outcome.
 REASONS: dict[tuple[Outcome, str], Text] = {
@@ -142,6 +147,16 @@ REASONS |= {
         "TOO_MANY_ROWS", "OUT_OF_ORDER", "DUPLICATE_ID", "MORE_AFTER_NOTHING", "BODY_IS_NO_OBJECT", "ANOTHER_FACILITY",
     )
 }  # fmt: skip
+# What a node of another contract could not be asked, or could not tell in ours.
+REASONS |= {
+    (Outcome.UNSUPPORTED, reason): ADVICE[Outcome.UNSUPPORTED]
+    for reason in ("KIND_UNKNOWN", "ARGUMENT_UNKNOWN", "ENUM_VALUE_UNKNOWN", "FIELD_REQUIRED", "CONTRACT_UNKNOWN")
+} | {
+    (outcome, reason): KINDS_MISSING
+    for reason in ("KINDS_UNSUPPORTED", "KINDS_INVALID")
+    for outcome in (Outcome.ANSWERED, Outcome.UNSUPPORTED, Outcome.INVALID_RESPONSE)
+}
+REASONS[Outcome.INVALID_RESPONSE, "ENUM_VALUE_UNKNOWN"] = _FAULT
 HTTP = "HTTP_"  # and a status: REFUSED or INVALID_RESPONSE, whose own advice fits every status
 
 DOUBTFUL = text(

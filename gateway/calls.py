@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import msgspec
@@ -70,7 +70,8 @@ class Call:
         """The node and all patients of the call."""
         if len(self.parts) == 1:
             return self.parts[0][1]
-        return NodeRequest(self.parts[0][1].node, tuple(Target(code, ref) for ref, code in self.facilities.items()))
+        one = self.parts[0][1]
+        return replace(one, targets=tuple(Target(code, ref) for ref, code in self.facilities.items()))
 
     @property
     def pages(self) -> tuple[Slice, ...]:
@@ -122,10 +123,15 @@ def posts_of(calls: Sequence[Call], key: Ed25519PrivateKey, kid: str, now: float
     delegations: list[Delegation] = []
     for call in calls:
         prepared, permit = call.inquiry.prepared, call.inquiry.permit
-        refs = _JSON.encode([{"__typename": "Patient", "ref": ref} for ref in call.subjects])
-        between = b"," if len(call.variables) > 2 else b""
-        variables = b'%b%b"%brefs":%b}' % (call.variables[:-1], between, prepared.subquery.prefix.encode(), refs)
-        body = prepared.query_json + variables + b"}"
+        representations = [{"__typename": "Patient", "ref": ref} for ref in call.subjects]
+        name, reduced = f"{prepared.subquery.prefix}refs", call.parts[0][1].reduced
+        if reduced is not None:
+            body = reduced.body({**call.inquiry.variables(call.places), name: representations})
+        else:
+            between = b"," if len(call.variables) > 2 else b""
+            refs = _JSON.encode(representations)
+            variables = b'%b%b"%b":%b}' % (call.variables[:-1], between, name.encode(), refs)
+            body = prepared.query_json + variables + b"}"
         bodies.append(body)
         delegations.append(
             new_delegation(

@@ -23,6 +23,8 @@ from schema.elements import RecordKind
 SOUND = frozenset({Outcome.ANSWERED, Outcome.EMPTY, Outcome.NOT_HELD, Outcome.NOT_ASKED})
 DOUBTFUL = Withheld.IDENTITY_DOUBTFUL.value
 GAP = "GAP"
+PARTLY = frozenset({Outcome.UNSUPPORTED, Outcome.INVALID_RESPONSE})  # what can befall one kind of a node that answers
+KINDS_MISSING = {Outcome.UNSUPPORTED: "KINDS_UNSUPPORTED", Outcome.INVALID_RESPONSE: "KINDS_INVALID"}
 _RANK = {outcome: rank for rank, outcome in enumerate(Outcome)}
 
 KindLines = tuple[tuple[RecordKind, Outcome, str | None, int], ...]
@@ -51,6 +53,11 @@ class Line:
         # A joined line has the doubt as its reason beside an outcome of its other rows, which must not be excused by it.
         doubt_alone = self.outcome is Outcome.WITHHELD and self.reason == DOUBTFUL
         return (self.outcome in SOUND or doubt_alone) and not self.failed_items and self.reason != NEW_SINCE_FIRST_PAGE
+
+    @property
+    def whole(self) -> bool:
+        """Sound, and no kind of it is missing."""
+        return self.sound and not any(outcome in PARTLY for _, outcome, _, _ in self.kinds)
 
     @property
     def records(self) -> int:
@@ -112,7 +119,7 @@ def assess(
     completeness = Completeness.COMPLETE
     if behind or silent or not located or any(line.doubtful or line.by_copy for line in located):
         completeness = Completeness.UNCERTAIN
-    if any(not line.sound for line in located):
+    if any(not line.whole for line in located):
         completeness = Completeness.INCOMPLETE
     connected = sum(state.node_id is not None for state in city.facilities.values())
     registered = len(city.facilities)
@@ -137,29 +144,27 @@ def _line(plan: QueryPlan, result: NodeResult, number: int, facility: str, city:
     entity, node = result.entities[number], result.request.node
     counts = _counts(subquery, entity)
     lagging = entity.ledger.lagging
+    missing = result.kinds
     kinds: KindLines = tuple(
-        (
-            kind,
-            *_kind_outcome(plan, kind, cannot_hold(city, facility, kind, node), lagging, counts.get(kind, 0)),
-            counts.get(kind, 0),
-        )
-        for kind in plan.kinds
+        (k, *_kind_outcome(plan, k, cannot_hold(city, facility, k, node), lagging, n, missing.get(k)), n)
+        for k, n in ((kind, counts.get(kind, 0)) for kind in plan.kinds)
     )
     own = [outcome for _, outcome, _, _ in kinds]
-    broken = [(o, why) for _, o, why, _ in kinds if o not in SOUND]
-    outcome: Outcome
-    reason: str | None
+    partly = [o for o in own if o in PARTLY]
+    broken = [(o, why) for _, o, why, _ in kinds if o not in SOUND and o not in PARTLY]
+    outcome, reason = Outcome.EMPTY, None
     if broken:  # a line is never better than its kinds
         outcome, reason = max(broken, key=lambda kind: _RANK[kind[0]])
     elif lagging:
         outcome, reason = Outcome.LAGGING, "FEED_SILENT"
     elif any(o is Outcome.ANSWERED for o in own):
-        outcome, reason = Outcome.ANSWERED, None
-    else:
-        outcome, reason = (
-            (Outcome.NOT_HELD if own and all(o is Outcome.NOT_HELD for o in own) else Outcome.EMPTY),
-            None,
-        )
+        outcome = Outcome.ANSWERED
+    elif own and all(o is Outcome.NOT_HELD for o in own):
+        outcome = Outcome.NOT_HELD
+    if partly and not lagging:
+        # Rows of other kinds are an answer. Without any, "nothing here" would be a lie.
+        worst = max(partly, key=_RANK.__getitem__)
+        outcome, reason = (outcome if outcome is Outcome.ANSWERED else worst), KINDS_MISSING[worst]
     if entity.ledger.failedItems:
         reason = "FAILED_ITEMS"
     return Line(
@@ -175,12 +180,14 @@ def _line(plan: QueryPlan, result: NodeResult, number: int, facility: str, city:
 
 
 def _kind_outcome(
-    plan: QueryPlan, kind: RecordKind, unheld: bool, lagging: bool, count: int
+    plan: QueryPlan, kind: RecordKind, unheld: bool, lagging: bool, count: int, failed: tuple[Outcome, str] | None
 ) -> tuple[Outcome, str | None]:
     if kind in plan.not_permitted:
         return Outcome.NOT_ASKED, "NOT_PERMITTED"
     if unheld and not count:  # rows that came although no known feed carries the kind: the registry is behind
         return Outcome.NOT_HELD, None
+    if failed:
+        return failed
     if lagging:
         return Outcome.LAGGING, "FEED_SILENT"
     return (Outcome.ANSWERED, None) if count else (Outcome.EMPTY, None)

@@ -26,6 +26,7 @@ from gateway.credentials import RateLimit, read_body
 from gateway.errors import EnrolmentRefused, FacilityNotYours, MessageMalformed, UnknownFacility, WrongRole
 from gateway.registry import Registry
 from gateway.store.engine import Store
+from gateway.store.schemas import keep_schema
 from gateway.store.tables import (
     FACILITY,
     FACILITY_HEALTH,
@@ -101,6 +102,7 @@ async def enrol(store: Store, request: EnrolmentRequest, gateway_key: PublicKey,
         pk, node_id = await _take_in(connection, request, facilities, now)
         await connection.execute(delete(NODE_POSITION).where(NODE_POSITION.c.node == pk))  # it sends everything anew
         await connection.execute(insert(NODE_POSITION).values(node=pk, accepted=0))
+        await keep_schema(connection, request.sdl_sha256, request.sdl)
         give = _let_speak if request.role is NodeRole.WAREHOUSE else _hand_over
         await give(connection, pk, request, now)
     return EnrolmentReply(node_id, facilities, [gateway_key], now.timestamp(), request.role)
@@ -141,7 +143,7 @@ async def _hand_over(connection: AsyncConnection, pk: int, request: EnrolmentReq
         if row.node not in (None, pk):
             await connection.execute(delete(LOCATOR).where(LOCATOR.c.node == row.node, LOCATOR.c.facility == row.pk))
         await connection.execute(delete(FACILITY_HEALTH).where(FACILITY_HEALTH.c.facility == row.pk))
-        declared = json.dumps(sorted({feed.value for feed in feeds}))
+        declared = json.dumps(sorted(set(feeds)))
         await connection.execute(update(FACILITY).where(FACILITY.c.pk == row.pk).values(node=pk, feeds=declared))
         if row.node not in (None, pk):
             left = (await connection.execute(select(FACILITY.c.pk).where(FACILITY.c.node == row.node))).first()
@@ -159,7 +161,7 @@ async def _let_speak(connection: AsyncConnection, pk: int, request: EnrolmentReq
         {
             "node": pk,
             "facility": pks[code],
-            "declared": json.dumps(sorted({feed.value for feed in request.feeds[code]})),
+            "declared": json.dumps(sorted(set(request.feeds[code]))),
             "lagging": False,
             "feeds": "[]",
         }

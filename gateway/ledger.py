@@ -56,6 +56,8 @@ def advice_of(line: Line) -> advice.Text:
         return advice.COPIES[line.reason]
     if line.failed_items and line.outcome in SOUND:
         return advice.FAILED_ITEMS
+    if line.sound and not line.whole:
+        return advice.KINDS_MISSING
     return advice.DOUBTFUL if line.doubtful and line.sound else advice.of(line.outcome, line.reason)
 
 

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from gateway.choice import Choice
 from gateway.cursor import Place, Walk
 from gateway.errors import ClientError
+from gateway.reduced import Reduced, reduce
 from gateway.registry import City, Copy, FacilityState, Node
 from gateway.subquery import ConnectionPlan, SubQuery
 from gateway.walk import has_part, is_new
@@ -43,10 +44,14 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class NodeRequest:
-    """One call: a node and the patients it is asked about, in the order of the representations."""
+    """One call: a node and the patients it is asked about, in the order of the representations.
+
+    reduced: what a node of another contract is asked instead of the ordinary sub-query.
+    """
 
     node: Node
     targets: tuple[Target, ...]
+    reduced: Reduced | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,11 +129,20 @@ def plan_query(
             skipped.append(Skipped(located.facility, Outcome.UNREACHABLE, "NODE_REVOKED", located.node_id, copy))
         else:
             by_node.setdefault(located.node_id, []).append(Target(located.facility, located.ref))
-    requests = tuple(
-        NodeRequest(city.nodes[node], tuple(sorted(targets, key=lambda t: (t.facility, t.ref))))
-        for node, targets in sorted(by_node.items())
+    requests: list[NodeRequest] = []
+    for node_id, targets in sorted(by_node.items()):
+        asked = city.nodes[node_id]
+        contract = asked.contract
+        reduced = None if contract is None else reduce(subquery, contract, variables)
+        if reduced is not None and reduced.nothing:
+            copy = asked.warehouse
+            skipped += [Skipped(t.facility, Outcome.UNSUPPORTED, reduced.nothing, copy=copy) for t in targets]
+            continue
+        ordered = tuple(sorted(targets, key=lambda t: (t.facility, t.ref)))
+        requests.append(NodeRequest(asked, ordered, reduced))
+    return QueryPlan(
+        tuple(requests), tuple(sorted(set(skipped), key=_order)), tuple(sorted(kinds, key=_value)), not_permitted
     )
-    return QueryPlan(requests, tuple(sorted(set(skipped), key=_order)), tuple(sorted(kinds, key=_value)), not_permitted)
 
 
 def _closed(choice: Choice, city: City) -> dict[str, str]:
@@ -218,7 +232,7 @@ def cannot_hold(city: City, facility: str, kind: RecordKind, node: Node | None =
     state: FacilityState | Copy | None = city.facilities.get(facility)
     if node is not None and node.warehouse:
         state = next((c for c in city.copies.get(facility, ()) if c.node_id == node.id), None)
-    return state is not None and bool(state.feeds) and kind not in held_kinds(state.feeds)
+    return state is not None and bool(state.feeds) and not state.newer_feeds and kind not in held_kinds(state.feeds)
 
 
 def _value(kind: RecordKind) -> str:

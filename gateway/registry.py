@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from types import MappingProxyType
@@ -17,7 +17,9 @@ from typing import Any
 
 from sqlalchemy import func, insert, select, update
 
+from gateway.contracts import Contract, contract_of, unread
 from gateway.store.engine import Store
+from gateway.store.schemas import read_schemas
 from gateway.store.tables import CITY_KEY, FACILITY, FACILITY_HEALTH, NODE, WAREHOUSE_FACILITY, from_moment, moment
 from schema.elements import Feed
 from schema.messages import NodeRole
@@ -27,7 +29,8 @@ from schema.messages import NodeRole
 class FacilityState:
     """A facility. node_id is None until an agent is enrolled for it. synced_at: when the locator last held all it knew.
 
-    as_of: when its feeds last brought something. Both are aware UTC times, None for never.
+    as_of: when its feeds last brought something. Both are aware UTC times, None for never. newer_feeds: it also has feeds of a
+    later release, of which nobody here knows what they carry.
     """
 
     code: str
@@ -37,11 +40,15 @@ class FacilityState:
     synced_at: datetime | None = None
     lagging: bool = False
     as_of: datetime | None = None
+    newer_feeds: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """An enrolled agent. public_key: its JWK as JSON text. A revoked node stays, because the locator may still name it."""
+    """An enrolled agent. public_key: its JWK as JSON text. A revoked node stays, because the locator may still name it.
+
+    contract: its own where that is not the gateway's.
+    """
 
     id: str
     url: str
@@ -50,6 +57,7 @@ class Node:
     contract_version: str
     revoked: bool = False
     role: NodeRole = NodeRole.SOURCE
+    contract: Contract | None = None
 
     @property
     def warehouse(self) -> bool:
@@ -66,6 +74,7 @@ class Copy:
     synced_at: datetime | None = None
     lagging: bool = False
     as_of: datetime | None = None
+    newer_feeds: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +155,7 @@ async def read_city(store: Store) -> City:
         key_version: int = (
             await connection.execute(select(func.coalesce(func.max(CITY_KEY.c.version), 0)))
         ).scalar_one()
+        schemas = await read_schemas(connection, unread(n.sdl_sha256 for n in nodes))
     ids = {node.pk: node.id for node in nodes}
     facilities = {row.code: _facility(row, ids.get(row.node), health.get(row.pk)) for row in rows}
     codes = {row.pk: row.code for row in rows}
@@ -155,32 +165,39 @@ async def read_city(store: Store) -> City:
         code, node_id = codes[row.facility], ids[row.node]
         served[node_id] = tuple(sorted({*served[node_id], code}))
         copies[code] = (*copies.get(code, ()), _copy(row, node_id))
-    known = MappingProxyType({n.id: _node(n, served[n.id]) for n in sorted(nodes, key=lambda n: str(n.id))})
+    known = MappingProxyType({n.id: _node(n, served[n.id], schemas) for n in sorted(nodes, key=lambda n: str(n.id))})
     live = {code: tuple(c for c in some if not known[c.node_id].revoked) for code, some in sorted(copies.items())}
     live = {code: some for code, some in live.items() if some}
     return City(MappingProxyType(facilities), known, MappingProxyType(live), key_version)
 
 
-def _node(row: Any, facilities: tuple[str, ...]) -> Node:
+def _node(row: Any, facilities: tuple[str, ...], schemas: Mapping[str, str]) -> Node:
+    contract = contract_of(row.sdl_sha256, row.contract_version, schemas)
     revoked, role = row.revoked_at is not None, NodeRole(row.role)
-    return Node(row.id, row.url, facilities, row.public_key, row.contract_version, revoked, role)
+    return Node(row.id, row.url, facilities, row.public_key, row.contract_version, revoked, role, contract)
 
 
 def _copy(row: Any, node_id: str) -> Copy:
-    reported = {Feed(state["feed"]) for state in json.loads(row.feeds)}
-    feeds = frozenset({*(Feed(name) for name in json.loads(row.declared)), *reported})
+    names = {*json.loads(row.declared), *(state["feed"] for state in json.loads(row.feeds))}
+    newer = not names <= Feed.__members__.keys()
     synced_at = from_moment(row.synced_at) if row.synced_at else None
-    return Copy(node_id, feeds, synced_at, row.lagging, from_moment(row.as_of) if row.as_of else None)
+    as_of = from_moment(row.as_of) if row.as_of else None
+    return Copy(node_id, known_feeds(names), synced_at, row.lagging, as_of, newer)
+
+
+def known_feeds(names: Iterable[str]) -> frozenset[Feed]:
+    """Those that this release knows."""
+    return frozenset(Feed(name) for name in names if name in Feed.__members__)
 
 
 def _facility(row: Any, node_id: str | None, health: Any) -> FacilityState:
-    feeds = frozenset(Feed(name) for name in json.loads(row.feeds))
+    names = {*json.loads(row.feeds), *(state["feed"] for state in json.loads(health.feeds if health else "[]"))}
+    feeds, newer = known_feeds(names), not names <= Feed.__members__.keys()
     if health is None:
-        return FacilityState(row.code, row.name, node_id, feeds)
-    reported = frozenset(Feed(state["feed"]) for state in json.loads(health.feeds))
+        return FacilityState(row.code, row.name, node_id, feeds, newer_feeds=newer)
     synced_at = from_moment(health.synced_at) if health.synced_at else None
     as_of = from_moment(health.as_of) if health.as_of else None
-    return FacilityState(row.code, row.name, node_id, feeds | reported, synced_at, health.lagging, as_of)
+    return FacilityState(row.code, row.name, node_id, feeds, synced_at, health.lagging, as_of, newer)
 
 
 async def register_facility(store: Store, code: str, name: str, now: datetime) -> None:

@@ -10,7 +10,7 @@ import asyncio
 import math
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from operator import attrgetter, gt
 from typing import Any, NamedTuple
@@ -19,21 +19,35 @@ import msgspec
 
 from gateway.breaker import Breakers
 from gateway.bulkhead import Bulkheads
+from gateway.filling import Unfit
 from gateway.plan import NodeRequest, QueryPlan, Target
 from gateway.subquery import PROBE_PARTS, SubQuery
 from gateway.transport import Fault, Transport, TransportError
 from schema.coverage import Outcome
+from schema.elements import RecordKind
 
 
 @dataclass(frozen=True, slots=True)
 class NodeResult:
-    """What one node did. entities: one decoded entity a target, or empty unless outcome is ANSWERED. took_ms: from asking."""
+    """What one node did. entities: one decoded entity a target, or empty unless outcome is ANSWERED. took_ms: from asking.
+
+    invalid: kinds whose rows a node of another contract sent in a way that ours cannot carry; they are not in entities.
+    """
 
     request: NodeRequest
     outcome: Outcome
     reason: str | None
     took_ms: int
     entities: tuple[Any, ...] = ()
+    invalid: Mapping[RecordKind, str] = field(default_factory=dict)
+
+    @property
+    def kinds(self) -> dict[RecordKind, tuple[Outcome, str]]:
+        """Kinds that a node of another contract could not be asked, or answered in a way that cannot be carried."""
+        if self.request.reduced is None:
+            return {}
+        out = {kind: (Outcome.UNSUPPORTED, reason) for kind, reason in self.request.reduced.unsupported.items()}
+        return {**out, **{kind: (Outcome.INVALID_RESPONSE, reason) for kind, reason in self.invalid.items()}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,8 +159,11 @@ async def _ask(
     """One patient's bad rows do not spoil another's."""
     start = time.perf_counter()
 
+    invalid: Mapping[RecordKind, str] = {}
+
     def result(part: NodeRequest, outcome: Outcome, reason: str | None, entities: tuple[Any, ...] = ()) -> NodeResult:
-        return NodeResult(part, outcome, reason, round((time.perf_counter() - start) * 1000), entities)
+        took_ms = round((time.perf_counter() - start) * 1000)
+        return NodeResult(part, outcome, reason, took_ms, entities, invalid)
 
     try:
         body = await send(call)
@@ -166,8 +183,11 @@ async def _ask(
             return result(part, Outcome.INVALID_RESPONSE, type(error).__name__)
 
     try:
+        if call.reduced is not None:
+            filled = call.reduced.fill(body)
+            body, invalid = filled.body, filled.invalid
         entities = decode_answer(body, call, subquery)
-    except InvalidAnswer as error:
+    except (InvalidAnswer, Unfit) as error:
         return tuple(result(part, Outcome.INVALID_RESPONSE, error.reason) for part in parts)
     except Exception as error:  # noqa: BLE001 - the same
         return tuple(result(part, Outcome.INVALID_RESPONSE, type(error).__name__) for part in parts)

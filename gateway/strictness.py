@@ -77,7 +77,7 @@ def failure_of(strictness: Strictness, ledger: Assessment, city: City) -> Answer
         return IncompleteAnswer(
             "Câu trả lời thiếu, và người hỏi không muốn nhận câu trả lời thiếu",
             "the answer is incomplete, and the caller wants none that is",
-            tuple(line.facility for line in ledger.located if not line.sound),
+            tuple(line.facility for line in ledger.located if not line.whole),
         )
     return None
 
@@ -89,14 +89,14 @@ def _vouched(code: str, ledger: Assessment, city: City) -> bool:
         return not city.facilities[code].lagging and all(behind.facility != code for behind in ledger.behind)
     # NOT_HELD gave nothing because it cannot, NOT_ASKED because the query's own filter or the grant left it out.
     answered = line.outcome in (Outcome.ANSWERED, Outcome.EMPTY) or line.reason == "ANSWERED_BEFORE"
-    return answered and line.sound
+    return answered and line.whole
 
 
 def facility_errors(ledger: Assessment, city: City) -> list[dict[str, Any]]:
     """One GraphQL error, still without its path, for each located facility of which something is missing. Facilities that are behind were not asked."""
     errors: list[dict[str, Any]] = []
     for line in ledger.located:
-        if line.sound:
+        if line.whole:
             continue
         told = advice_of(line)
         about = {"code": "FACILITY_FAILED", "facility": line.facility, "outcome": line.outcome.value}

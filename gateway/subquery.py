@@ -7,11 +7,12 @@ fragments and variables that this needs. Aliases c0, c1 … name the connections
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import GenericAlias
 from typing import Annotated, Any, Literal
 
 import msgspec
+from cachetools import LRUCache
 from graphql import FieldNode, VariableNode, Visitor, print_ast, visit
 from graphql.language import FragmentDefinitionNode, FragmentSpreadNode, OperationDefinitionNode
 
@@ -21,6 +22,7 @@ from schema.filters import PAGE_DEFAULT
 from schema.scalars import PARTIAL_DATE
 from schema.selection import Scope, Selected, Variables, reader
 
+SURVEYS_LIMIT = 16  # contracts other than ours in one city
 EDGE_KEYS = "sortKey id facility subject"
 COPY_KEYS = "key contentHash"  # asked only of kinds whose documents carry an issuer's number (DESIGN 5, copies)
 NUMBERED = frozenset(
@@ -65,7 +67,8 @@ class ConnectionPlan:
 class SubQuery:
     """What is asked and how to read it. decoder: of the whole response; variables: names of the client's that are forwarded.
 
-    patients: (response key, selection) of each `patient` below the answer.
+    patients: (response key, selection) of each `patient` below the answer. surveys: how nodes of other contracts are asked,
+    kept here by reduced.py.
     """
 
     text: str
@@ -76,6 +79,7 @@ class SubQuery:
     patients: tuple[tuple[str, tuple[Selected, ...]], ...]
     probes: frozenset[str]
     decoder: msgspec.json.Decoder[Any]
+    surveys: LRUCache[Any, Any] = field(default_factory=lambda: LRUCache(SURVEYS_LIMIT), compare=False, repr=False)
 
 
 # A node's word is checked for what the contract promises a client; \Z since $ would take a line feed.

@@ -23,15 +23,15 @@ from gateway.credentials import Authentic, Credentials, RateLimit, read_body, st
 from gateway.errors import KeyBehind, MessageMalformed
 from gateway.identity import CityKey
 from gateway.key_ring import KeyRing, LiveKeys
-from gateway.registry import Health, Registry
+from gateway.registry import Health, Registry, known_feeds
 from gateway.rotation import carry_over
 from gateway.settings import Settings
 from gateway.store.engine import Hold, Store
+from gateway.store.schemas import note_contract
 from gateway.store.tables import (
     FACILITY_HEALTH,
     KIND_NUMBERS,
     LOCATOR,
-    NODE,
     NODE_POSITION,
     WAREHOUSE_FACILITY,
     from_moment,
@@ -46,12 +46,13 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class TakenIn:
-    """The reply, whether the batch was applied (False: it would have left a gap), and the health to note in the registry:
-    none of a warehouse, whose copies are not the facilities' own state."""
+    """The reply, whether the batch was applied (False: it would have left a gap), the health to note in the registry (none
+    of a warehouse, whose copies are not the facilities' own state), and whether the node's contract is another than before."""
 
     reply: SyncReply
     applied: bool
     health: dict[str, Health]
+    contract: bool = False
 
 
 def locator_rows(
@@ -160,11 +161,13 @@ async def take_in(
         await _replace(connection, node.pk, refs, rows)
         await carry_over(connection, newer)
         await connection.execute(update(NODE_POSITION).where(where).values(accepted=request.position))
-        version = (NODE.c.pk == node.pk) & (NODE.c.contract_version != request.contract_version)
-        await connection.execute(update(NODE).where(version).values(contract_version=request.contract_version))
+        contract, wants_sdl = await note_contract(
+            connection, node.pk, request.contract_version, request.sdl_sha256, request.sdl
+        )
         await _write_health(connection, node, request, health)
     own = {} if node.role is NodeRole.WAREHOUSE else health
-    return TakenIn(SyncReply(request.position, now.timestamp(), dict(sorted(refused.items()))), True, own)
+    reply = SyncReply(request.position, now.timestamp(), dict(sorted(refused.items())), wants_sdl)
+    return TakenIn(reply, True, own, contract)
 
 
 async def _replace(connection: AsyncConnection, node: int, refs: set[str], rows: list[dict[str, Any]]) -> None:
@@ -183,7 +186,7 @@ def _health(request: SyncRequest, now: datetime) -> dict[str, Health]:
             now if request.pending == 0 else None,
             report.lagging,
             max((from_moment(f.last_received_at) for f in report.feeds if f.last_received_at), default=None),
-            frozenset(f.feed for f in report.feeds),
+            known_feeds(f.feed for f in report.feeds),
         )
         for report in request.facilities
     }
@@ -250,6 +253,8 @@ class SyncDesk:
             keys = self._keys.live(again=True)
             taken = await take_in(self._store, keys, node, message, self._kinds, self._clock())
         self._registry.note(taken.health)
+        if taken.contract:
+            self._registry.forget()
         if taken.reply.refused:
             _log.warning("identifiers refused", node=node.id, reasons=taken.reply.refused)
         return Response(msgspec.json.encode(taken.reply), media_type="application/json")

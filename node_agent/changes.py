@@ -79,7 +79,7 @@ async def read_feeds(connection: AsyncConnection, facilities: tuple[str, ...], n
         if row.facility in states:
             last = _utc(row.last_received_at) if row.last_received_at else None
             text = last.strftime("%Y-%m-%dT%H:%M:%S.%fZ") if last else None
-            states[row.facility].append(FeedState(Feed(row.feed), row.rhythm_seconds, text))
+            states[row.facility].append(FeedState(Feed(row.feed).value, row.rhythm_seconds, text))
     return [FacilityReport(code, feeds, any(_silent(f, now) for f in feeds)) for code, feeds in states.items()]
 
 

@@ -113,11 +113,12 @@ async def enrol(settings: Settings, gateway_url: str, code: str, node_url: str, 
         code,
         PublicKey.of(key.public_key()),
         node_url,
-        declared_feeds(settings),
+        {facility: [f.value for f in feeds] for facility, feeds in declared_feeds(settings).items()},
         CONTRACT_VERSION,
         sdl_sha256(),
         before.node_id if before else None,
         NodeRole(settings.role.upper()),
+        sdl() or None,
     )
     reply = await _ask(gateway_url.rstrip("/") + ENROL_PATH, message, client)
     if reply.role is not message.role:  # an older gateway, which knows no roles
@@ -132,10 +133,16 @@ async def enrol(settings: Settings, gateway_url: str, code: str, node_url: str, 
     return _enrolment(saved, key)
 
 
-def sdl_sha256() -> str:
-    """Hex digest of the node's printed schema; '' where the package carries none."""
+def sdl() -> str:
+    """The node's printed schema; '' where the package carries none."""
     file = resources.files("schema").joinpath("node.graphql")
-    return hashlib.sha256(file.read_bytes()).hexdigest() if file.is_file() else ""
+    return file.read_bytes().decode() if file.is_file() else ""
+
+
+def sdl_sha256() -> str:
+    """Its hex digest, or ''."""
+    text = sdl()
+    return hashlib.sha256(text.encode()).hexdigest() if text else ""
 
 
 async def _ask(url: str, message: EnrolmentRequest, client: httpx.AsyncClient) -> EnrolmentReply:

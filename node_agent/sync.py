@@ -18,7 +18,7 @@ import msgspec
 import structlog
 
 from node_agent.changes import read_batch, read_cursor, read_feeds, write_cursor
-from node_agent.enrolment import Enrolment
+from node_agent.enrolment import Enrolment, sdl, sdl_sha256
 from node_agent.settings import Settings
 from node_agent.store.engine import Store
 from schema.messages import (
@@ -69,6 +69,7 @@ class Sync:
         self._poked = asyncio.Event()
         self._pokes = self._pokes_told = 0
         self._offset_seconds = 0.0
+        self._sdl_sha256, self._sdl_wanted = sdl_sha256(), False
         self.state = SyncState()
 
     def poke(self) -> None:
@@ -131,8 +132,11 @@ class Sync:
             feeds,
             batch.patients,
             batch.withdrawn,
+            self._sdl_sha256,
+            sdl() if self._sdl_wanted else None,
         )
         reply = await self._send(msgspec.json.encode(message))
+        self._sdl_wanted = reply.wants_sdl
         accepted = min(reply.accepted, batch.position)
         if reply.refused:
             _log.warning("gateway refused identifiers", reasons=reply.refused)

@@ -13,7 +13,7 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from msgspec import Meta
 
-from schema.elements import Feed, Gender
+from schema.elements import Gender
 from schema.jws import encode_segment
 
 CONTRACT_VERSION = "1.0"
@@ -55,16 +55,20 @@ class PublicKey(msgspec.Struct, frozen=True):
 
 class EnrolmentRequest(msgspec.Struct, frozen=True):
     """feeds: facility code -> the feeds it has here. node_id: who this node was, when it enrols again. url: where the gateway
-    asks it. role: what the node's own settings say; it must be what the operator's code is for."""
+    asks it. role: what the node's own settings say; it must be what the operator's code is for.
+
+    sdl: the node's printed schema, by which the gateway knows what it can be asked; sdl_sha256: its hex digest.
+    """
 
     code: _Short
     public_key: PublicKey
     url: _Short
-    feeds: Annotated[dict[_Code, list[Feed]], Meta(min_length=1, max_length=1000)]
+    feeds: Annotated[dict[_Code, list[_Short]], Meta(min_length=1, max_length=1000)]
     contract_version: _Short
     sdl_sha256: Annotated[str, Meta(max_length=64)] = ""
     node_id: _Short | None = None
     role: NodeRole = NodeRole.SOURCE
+    sdl: str | None = None
 
     def __repr__(self) -> str:
         return "EnrolmentRequest(…)"
@@ -98,9 +102,9 @@ class SyncPatient(msgspec.Struct, frozen=True):
 
 
 class FeedState(msgspec.Struct, frozen=True):
-    """last_received_at: UTC, null when nothing ever came."""
+    """feed: a schema.elements.Feed, or one of a later release. last_received_at: UTC, null when nothing ever came."""
 
-    feed: Feed
+    feed: _Short
     rhythm_seconds: Annotated[int, Meta(gt=0)]
     last_received_at: _Moment | None = None
 
@@ -117,7 +121,8 @@ class SyncRequest(msgspec.Struct, frozen=True):
     """The patients changed in since < change-log position <= position, and how the feeds are.
 
     head: the last position of the change log. pending: changes after `position`, and inbox items not yet read; only a
-    message with pending 0 makes the node's facilities current.
+    message with pending 0 makes the node's facilities current. sdl_sha256: of the node's printed schema; sdl: that schema, in
+    the message after the gateway said that it wants it.
     """
 
     node_id: _Short
@@ -129,6 +134,8 @@ class SyncRequest(msgspec.Struct, frozen=True):
     facilities: Annotated[list[FacilityReport], Meta(max_length=1000)]
     patients: Annotated[list[SyncPatient], Meta(max_length=BATCH_LIMIT)] = []
     withdrawn: Annotated[list[Annotated[str, Meta(min_length=8, max_length=64)]], Meta(max_length=BATCH_LIMIT)] = []
+    sdl_sha256: Annotated[str, Meta(max_length=64)] = ""
+    sdl: str | None = None
 
     def __repr__(self) -> str:
         return "SyncRequest(…)"
@@ -138,11 +145,13 @@ class SyncReply(msgspec.Struct, frozen=True):
     """accepted: the position the node goes on from; lower than it thinks when the gateway came back from a backup.
 
     refused: reason -> how many identifiers were not taken (PLACEHOLDER, SHAPE, EMPTY, KIND). server_time: Unix seconds.
+    wants_sdl: the gateway does not know the schema of sdl_sha256.
     """
 
     accepted: int
     server_time: float
     refused: dict[str, int] = {}
+    wants_sdl: bool = False
 
 
 class Refusal(msgspec.Struct, frozen=True):

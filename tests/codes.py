@@ -21,6 +21,7 @@ MAKERS = frozenset(
         "PlanRefused",
         "DelegationError",
         "InvalidAnswer",
+        "Unfit",
         "BhytError",
         "ReadingError",
         "Remark",
@@ -35,7 +36,17 @@ MAKERS = frozenset(
 )
 ENUMS = frozenset({"Outcome", "State", "RefusalCode", "Withheld", "Completeness"})
 TABLES = frozenset({"REASONS"})
-CONSTANTS = frozenset({"INTERNAL_ERROR", "ACCESS_DENIED"})
+CONSTANTS = frozenset(
+    {
+        "INTERNAL_ERROR",
+        "ACCESS_DENIED",
+        "KIND_UNKNOWN",
+        "FIELD_REQUIRED",
+        "ARGUMENT_UNKNOWN",
+        "CONTRACT_UNKNOWN",
+        "KINDS_UNSUPPORTED",
+    }
+)
 
 
 def is_code(value: object) -> bool:

@@ -87,7 +87,7 @@ def test_a_client_at_its_defaults_keeps_the_others_rows_and_sees_incomplete(
 @every_client
 def test_a_client_that_wants_to_fail_gets_an_error_and_nothing_else(city: TestCity, killed: None, ask: Ask) -> None:
     answer = ask(city, FAILING)
-    assert answer["data"] is None and "the answer is incomplete" in answer["error"].lower()
+    assert not any((answer["data"] or {}).values()) and "the answer is incomplete" in answer["error"].lower()
 
 
 @pytest.mark.parametrize("ask", [CLIENTS["apollo"], CLIENTS["gql"]], ids=["apollo", "gql"])
@@ -95,7 +95,7 @@ def test_errors_beside_data_cost_these_clients_all_data_so_only_who_asks_gets_th
     city: TestCity, killed: None, ask: Ask
 ) -> None:
     answer = ask(city, TOLD)
-    assert answer["data"] is None and "Bệnh viện Đa khoa Xanh Pôn" in answer["error"]
+    assert not any((answer["data"] or {}).values()) and "Bệnh viện Đa khoa Xanh Pôn" in answer["error"]
 
 
 def test_urql_shows_errors_beside_the_data(city: TestCity, whole: list[tuple[str, str]], killed: None) -> None:
@@ -105,4 +105,4 @@ def test_urql_shows_errors_beside_the_data(city: TestCity, whole: list[tuple[str
 
 def test_urql_untouched_sends_identifiers_in_urls_and_is_refused_rather_than_answered(city: TestCity) -> None:
     answer = in_node_js("urql.mjs", "untouched")(city, HISTORY)
-    assert answer["data"] is None and "Clinical queries are sent by POST" in answer["error"]
+    assert not any((answer["data"] or {}).values()) and "Clinical queries are sent by POST" in answer["error"]

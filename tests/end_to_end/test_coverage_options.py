@@ -40,7 +40,7 @@ def broken(city: TestCity) -> Iterator[str]:
 def code(answer: Json) -> str:
     """The code of the only error, of the field; there is no data."""
     (error,) = answer["errors"]
-    assert answer["data"] is None and error["path"] == ["patient"]
+    assert answer["data"] == {"patient": None} and error["path"] == ["patient"]
     return str(error["extensions"]["code"])
 
 
@@ -154,7 +154,7 @@ def test_errors_of_single_hospitals_stand_beside_the_data_for_who_wants_them(cit
 def test_errors_of_single_hospitals_come_with_the_failure_too(city: TestCity, broken: str) -> None:
     city.proxies["01929"].fault = Fault.GARBAGE
     answer = city.ask(city.showcase, STRICT, on="FAIL", tell=True)
-    assert answer["data"] is None
+    assert answer["data"] == {"patient": None}
     assert [e["extensions"]["code"] for e in answer["errors"]] == ["INCOMPLETE_ANSWER", *["FACILITY_FAILED"] * 2]
     assert [e["extensions"].get("facility") for e in answer["errors"][1:]] == [BROKEN, "01929"]
     check_nothing_of_the_patient(city, answer)
@@ -220,7 +220,7 @@ def test_a_registered_reader_of_extensions_needs_no_coverage_field_and_sees_the_
     assert "errors" not in answer and answer["extensions"]["coverage"]["a"]["completeness"] == "INCOMPLETE"
     stranger = city.running.ask(city.practitioner(), bare, variables)
     assert [e["extensions"]["code"] for e in stranger["errors"]] == ["COVERAGE_NOT_SELECTED"]
-    assert stranger["data"] is None and "extensions" not in stranger
+    assert stranger["data"] == {"patient": None} and "extensions" not in stranger
 
 
 def test_a_filter_nothing_matches_is_empty_and_one_that_leaves_hospitals_out_says_so(city: TestCity) -> None:

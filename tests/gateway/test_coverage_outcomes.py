@@ -17,7 +17,7 @@ from schema.coverage import Completeness, Language, Outcome
 from tests.codes import ROOT
 from tests.test_docs import README, rows, section
 
-FAULTS, COMPLETENESS, OPTIONS, PAGES, BREAKERS, ALONE = (
+FAULTS, COMPLETENESS, OPTIONS, PAGES, BREAKERS, VERSIONS = (
     f"tests/{path}.py"
     for path in (
         "end_to_end/test_faults",
@@ -25,7 +25,7 @@ FAULTS, COMPLETENESS, OPTIONS, PAGES, BREAKERS, ALONE = (
         "end_to_end/test_coverage_options",
         "end_to_end/test_pages",
         "end_to_end/test_breakers",
-        "gateway/test_coverage",
+        "end_to_end/test_versions",
     )
 )
 # The test that reaches each over real processes.
@@ -49,14 +49,9 @@ REACHED: dict[Outcome, tuple[str, str]] = {
         BREAKERS,
         "test_a_failing_node_s_circuit_opens_for_all_its_facilities_alone_and_closes_when_it_is_well",
     ),
+    Outcome.UNSUPPORTED: (VERSIONS, "test_what_an_old_node_cannot_be_asked_is_in_the_ledger_and_nobody_else_suffers"),
     Outcome.OVER_BUDGET: (BREAKERS, "test_a_node_without_room_is_over_budget_and_costs_nobody_else_a_row"),
 }
-# Nothing produces these yet: a unit test reaches them. Whoever writes the producer moves the row above.
-WAITING: dict[Outcome, tuple[str, str]] = dict.fromkeys(
-    (Outcome.UNSUPPORTED,),
-    (ALONE, "test_a_located_facility_that_failed_makes_it_incomplete"),
-)
-NO_PRODUCERS = frozenset({"advice.py", "scatter.py", "transport.py", "ledger.py", "strictness.py"})
 
 
 @cache
@@ -84,25 +79,14 @@ def test_every_outcome_has_advice_in_both_languages_a_row_and_a_test(outcome: Ou
     assert complete.startswith(
         "yes" if outcome in SOUND else "UNCERTAIN" if outcome is Outcome.LOCATOR_BEHIND else "no"
     )
-    file, test = {**WAITING, **REACHED}[outcome]
+    file, test = REACHED[outcome]
     assert test in functions(file), f"{file} has no {test}"
-    if outcome in REACHED:
-        assert f'"{outcome.value}"' in functions(file)[test], f"{test} does not look at {outcome.value}"
+    assert f'"{outcome.value}"' in functions(file)[test], f"{test} does not look at {outcome.value}"
 
 
 def test_the_rows_stand_in_the_order_in_which_outcomes_worsen() -> None:
     named = [name for name in outcome_rows() if name in Outcome.__members__]
     assert named == [outcome.value for outcome in Outcome]
-
-
-@pytest.mark.parametrize("outcome", list(WAITING), ids=lambda o: o.value)
-def test_an_outcome_that_waits_for_its_producer_has_none_yet(outcome: Outcome) -> None:
-    makers = [
-        file.name
-        for file in sorted((ROOT / "gateway").glob("*.py"))
-        if file.name not in NO_PRODUCERS and f"Outcome.{outcome.value}" in file.read_text(encoding="utf-8")
-    ]
-    assert not makers, f"{makers} can produce {outcome.value} now: name the test over real processes in REACHED"
 
 
 def reason_rows() -> list[tuple[str, frozenset[Outcome]]]:

@@ -54,7 +54,7 @@ async def two(folder: Path) -> AsyncIterator[tuple[Store, Store]]:
 
 
 async def join(store: Store, code: str, *facilities: str) -> EnrolmentReply:
-    feeds = {f: [Feed.FHIR] for f in facilities}
+    feeds = {f: [Feed.FHIR.value] for f in facilities}
     return await enrol(store, EnrolmentRequest(code, PUBLIC, "https://node.example", feeds, "1.0"), PUBLIC, NOW)
 
 
