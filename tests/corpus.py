@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import insert, select
+from sqlalchemy import insert, select, update
 
 from gateway.choice import Choice, Located
 from gateway.credentials import Authentic
@@ -90,6 +90,7 @@ class Corpus:
                 made = insert(NODE).values(id=f"node-{facilities[0]}", enrolled_at="", **row).returning(NODE.c.pk)
                 pk = (await connection.execute(made)).scalar_one()
                 await connection.execute(insert(NODE_POSITION).values(node=pk, accepted=0))
+                await connection.execute(update(FACILITY).where(FACILITY.c.code.in_(facilities)).values(node=pk))
                 codes = (await connection.execute(select(FACILITY.c.code, FACILITY.c.pk))).all()
             node = Authentic(pk, f"node-{facilities[0]}", {c: p for c, p in codes if c in facilities})
             since, head = 0, 1

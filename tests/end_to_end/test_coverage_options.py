@@ -220,7 +220,7 @@ def test_a_registered_reader_of_extensions_needs_no_coverage_field_and_sees_the_
     assert "errors" not in answer and answer["extensions"]["coverage"]["a"]["completeness"] == "INCOMPLETE"
     stranger = city.running.ask(city.practitioner(), bare, variables)
     assert [e["extensions"]["code"] for e in stranger["errors"]] == ["COVERAGE_NOT_SELECTED"]
-    assert stranger["data"] == {"patient": None} and "extensions" not in stranger
+    assert stranger["data"] == {"a": None} and "extensions" not in stranger
 
 
 def test_a_filter_nothing_matches_is_empty_and_one_that_leaves_hospitals_out_says_so(city: TestCity) -> None:

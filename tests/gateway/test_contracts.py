@@ -105,7 +105,7 @@ def enrolled(gateway: RunningGateway, sdl: str, digest: str | None = None, versi
     code = gateway.invite("01001")
     message = EnrolmentRequest(
         code, PublicKey.of(node.key.public_key()), "https://node.example", {"01001": []}, version,
-        digest_of(sdl) if digest is None else digest, node.id, sdl,
+        digest_of(sdl) if digest is None else digest, node.id, sdl=sdl,
     )  # fmt: skip
     reply = httpx.post(gateway.url + "/nodes/enrol", content=msgspec.json.encode(message))
     assert msgspec.json.decode(reply.content, type=EnrolmentReply).node_id == node.id
