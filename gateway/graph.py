@@ -3,22 +3,35 @@ ordinary Strawberry."""
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 import strawberry
-from graphql import GraphQLError, GraphQLResolveInfo, ObjectValueNode, OperationDefinitionNode, ValueNode, VariableNode
+from graphql import (
+    FieldNode,
+    GraphQLError,
+    GraphQLResolveInfo,
+    ObjectValueNode,
+    OperationDefinitionNode,
+    ValueNode,
+    VariableNode,
+)
 from strawberry.types import Info
 
 from gateway.access.callers import Caller, Role
 from gateway.access.grants import Grant as StoredGrant
 from gateway.answer import Prepared
+from gateway.coverage import Assessment
 from gateway.errors import ClientError
 from gateway.history import CONTRACT_VERSION, History
+from gateway.live import Event, Listener, Live
+from gateway.live_event import compile_live
 from gateway.merge import ConnectionWriter
 from gateway.shape import shape
 from gateway.subquery import compile_subquery
+from gateway.subscription import Subscription
 from schema.access import AccessInput, Basis, Grant, GrantInput, PatientBy, Purpose
 from schema.clinical import RECORD_TYPES
 from schema.connections import connection_fields
@@ -72,6 +85,8 @@ class GatewayContext:
     by_post: bool
     history: History
     extensions: dict[str, Any]
+    live: Live | None = None
+    listener: Listener | None = None
 
 
 def refused(code: str, vi: str, en: str) -> GraphQLError:
@@ -119,6 +134,28 @@ class Mutation:
         return grant_value(await answering(context.history.grants.withdraw(own_token(context), str(id))))
 
 
+async def subscribe_history(
+    _: Any, info: GraphQLResolveInfo[Any], by: dict[str, Any], access: dict[str, Any], **_page: Any
+) -> AsyncGenerator[Event, None]:
+    """graphql-core's source of `history`; first and filter are read from the compiled selection."""
+    context: GatewayContext = info.context
+    if context.live is None or context.listener is None:
+        raise refused("SUBSCRIPTION_UNSUPPORTED", "Ở đây không nghe được", "nothing can be listened to here")
+    document, raw = context.document, context.document.variables(context.request)
+    booleans, scope = document.scope(raw)
+    key = (context.request.operation_name, info.path.key, booleans)
+    known = document.plans.get(key)
+    if known is None:
+        nodes = tuple(info.field_nodes)
+        check_identifier(info, nodes)
+        known = document.plans[key] = compile_live(scope, info.operation, str(info.path.key), nodes)
+    check_coverage(context, known.tells_coverage)
+    events: AsyncGenerator[Event, None] = await answering(
+        context.live.open(context.listener, *about(by, access), known, raw)
+    )
+    return events
+
+
 async def patient_answer(info: GraphQLResolveInfo[Any], by: PatientBy, access: AccessInput) -> Completed:
     """The finished answer of one `patient` field, and its ledger in `extensions.coverage`."""
     context: GatewayContext = info.context
@@ -127,20 +164,30 @@ async def patient_answer(info: GraphQLResolveInfo[Any], by: PatientBy, access: A
     raw = context.document.variables(context.request)
     prepared = prepare(context, info, raw)
     body, ledger = await answering(context.history.answer(context.caller, by, access, prepared, raw))
-    context.extensions.setdefault("coverage", {})[info.path.key] = {
+    context.extensions.setdefault("coverage", {})[info.path.key] = mirrored(ledger)
+    return Completed(msgspec.Raw(body))
+
+
+def mirrored(ledger: Assessment) -> dict[str, Any]:
+    """The ledger in `extensions.coverage`."""
+    return {
         "completeness": ledger.completeness.value,
         "facilities": [{"code": x.facility, "outcome": x.outcome.value, "reason": x.reason} for x in ledger.located],
         "behind": len(ledger.behind),
     }
-    return Completed(msgspec.Raw(body))
 
 
 def resolve_patient(_: Any, info: GraphQLResolveInfo[Any], by: dict[str, Any], access: dict[str, Any]) -> Any:
     """graphql-core's resolver of `patient`: makes the two inputs by hand, which Strawberry does by walking their types
     anew at each call, for a tenth of the gateway's whole cost."""
+    return patient_answer(info, *about(by, access))
+
+
+def about(by: dict[str, Any], access: dict[str, Any]) -> tuple[PatientBy, AccessInput]:
+    """The two inputs of a clinical field."""
     evidence = access.get("evidence")
     given = AccessInput(purpose=Purpose(access["purpose"]), basis=Basis(access["basis"]), evidence=evidence)
-    return patient_answer(info, PatientBy(kind=IdentifierKind(by["kind"]), value=by["value"]), given)
+    return PatientBy(kind=IdentifierKind(by["kind"]), value=by["value"]), given
 
 
 async def answering(work: Any) -> Any:
@@ -183,25 +230,35 @@ def prepare(context: GatewayContext, info: GraphQLResolveInfo[Any], raw: dict[st
     known = document.plans.get(key)
     if known is None:
         nodes = tuple(info.field_nodes)
-        for argument in nodes[0].arguments or ():
-            if argument.name.value == "by" and not _by_variable(argument.value, info.operation):
-                raise refused(
-                    "IDENTIFIER_INLINE",
-                    "Số giấy tờ chỉ được truyền bằng biến",
-                    "an identifier may only travel as a variable",
-                )
+        check_identifier(info, nodes)
         subquery = compile_subquery(scope, info.operation, nodes)
         coverage = tuple((s.key, shape(scope, s)) for s in subquery.answer if s.name == "coverage")
         query_json = b'{"query":' + msgspec.json.encode(subquery.text) + b',"variables":'
         writers = tuple(ConnectionWriter(scope, c) for c in subquery.connections)
         known = document.plans[key] = Prepared(subquery, query_json, coverage, writers)
-    if not known.tells_coverage and not context.caller.reads_extensions:
+    check_coverage(context, known.tells_coverage)
+    return known
+
+
+def check_identifier(info: GraphQLResolveInfo[Any], nodes: tuple[FieldNode, ...]) -> None:
+    """Raises IDENTIFIER_INLINE."""
+    for argument in nodes[0].arguments or ():
+        if argument.name.value == "by" and not _by_variable(argument.value, info.operation):
+            raise refused(
+                "IDENTIFIER_INLINE",
+                "Số giấy tờ chỉ được truyền bằng biến",
+                "an identifier may only travel as a variable",
+            )
+
+
+def check_coverage(context: GatewayContext, told: bool) -> None:
+    """Raises COVERAGE_NOT_SELECTED unless the client reads how complete its answer is."""
+    if not told and not context.caller.reads_extensions:
         raise refused(
             "COVERAGE_NOT_SELECTED",
             "Hãy chọn coverage { completeness }: câu trả lời có thể thiếu",
             "select coverage { completeness }: an answer may be incomplete",
         )
-    return known
 
 
 def _by_variable(value: ValueNode | None, operation: OperationDefinitionNode) -> bool:
@@ -228,10 +285,11 @@ def local_time(seconds: float) -> PartialDate:
 
 def city_schema() -> strawberry.Schema:
     """The gateway's schema; the record types are named so that the Record interface finds them."""
-    schema = strawberry.Schema(Query, Mutation, types=list(RECORD_TYPES.values()), config=schema_config())
-    query = schema._schema.query_type
-    assert query is not None
+    schema = strawberry.Schema(Query, Mutation, Subscription, types=list(RECORD_TYPES.values()), config=schema_config())
+    query, subscription = schema._schema.query_type, schema._schema.subscription_type
+    assert query is not None and subscription is not None
     query.fields["patient"].resolve = resolve_patient
+    subscription.fields["history"].subscribe = subscribe_history
     return schema
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -22,9 +22,9 @@ from gateway.cursor import LIFE_SECONDS, BadCursor, CursorSeal, Position, bindin
 from gateway.errors import ClientError
 from gateway.identity import CityKey
 from gateway.locator import Locator, choose
-from gateway.plan import NodeRequest, page_sizes, plan_query, request_variables
+from gateway.plan import NodeRequest, QueryPlan, page_sizes, plan_query, request_variables
 from gateway.registry import Registry
-from gateway.scatter import Post, Slice, scatter, sender
+from gateway.scatter import NodeResult, Post, Slice, scatter, sender
 from gateway.settings import Settings
 from gateway.transport import Transport
 from schema.access import AccessInput, Basis, PatientBy, Purpose
@@ -54,6 +54,21 @@ class AskRefused(ClientError):
         super().__init__(vi, en)
 
 
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One question made ready. token: of the patient; posts: what each node is sent, by its id; pages: one a connection."""
+
+    token: bytes
+    permit: Permit
+    plan: QueryPlan
+    posts: Mapping[str, Post]
+    pages: tuple[Slice, ...]
+    asked: Asked
+
+    def __repr__(self) -> str:
+        return "Question()"  # refs and tokens must not reach a log by accident
+
+
 @dataclass(slots=True)
 class History:
     """Answers `patient`. clock: Unix seconds."""
@@ -78,8 +93,24 @@ class History:
     ) -> tuple[bytes, Assessment]:
         """The JSON of a PatientAnswer and its ledger; raises ClientError."""
         deadline = time.monotonic() + self.settings.request_deadline_seconds
+        question = await self.question(caller, by, access, prepared, raw)
+        send = sender(
+            self.transport,
+            question.posts,
+            deadline,
+            self.settings.node_deadline_seconds,
+            self.settings.max_response_bytes,
+        )
+        results = await scatter(question.plan, send, prepared.subquery, question.pages, deadline)
+        ledger = self.ledger(question.plan, results, prepared, question.asked)
+        return write_answer(prepared, question.asked, results, ledger), ledger
+
+    async def question(
+        self, caller: Caller, by: PatientBy, access: AccessInput, prepared: Prepared, raw: Mapping[str, Any]
+    ) -> Question:
+        """All that is known before anyone is asked; raises ClientError."""
         token = self._token(by)
-        permit = await self._permit(caller, access, token)
+        permit = await self.permit(caller, access, token)
         sizes = page_sizes(prepared.subquery.connections, raw)
         bound = binding_of(token, caller.issuer, caller.subject, access.purpose.value)
         bindings = tuple(bound + c.binding(raw) for c in prepared.subquery.connections)
@@ -93,17 +124,6 @@ class History:
         permitted = None if allowed is None else frozenset(RecordKind(k) for k in allowed)
         plan = plan_query(prepared.subquery, raw, choice, city, permitted)
         variables = request_variables(prepared.subquery, raw, sizes, [p.text() if p else None for p in after])
-        send = sender(
-            self.transport,
-            self._posts(plan.requests, prepared, variables, permit),
-            deadline,
-            self.settings.node_deadline_seconds,
-            self.settings.max_response_bytes,
-        )
-        pages = tuple(Slice(size, p.key if p else None) for size, p in zip(sizes, after, strict=True))
-        results = await scatter(plan, send, prepared.subquery, pages, deadline)
-        now = datetime.fromtimestamp(self.clock(), UTC)
-        ledger = assess(plan, results, city, prepared.subquery, now, self.settings.locator_fresh_seconds)
         asked = Asked(
             raw=raw,
             city=city,
@@ -115,7 +135,13 @@ class History:
             expires=int(self.clock()) + LIFE_SECONDS,
             all_times=permit.allowed.all_times,
         )
-        return write_answer(prepared, asked, results, ledger), ledger
+        pages = tuple(Slice(size, p.key if p else None) for size, p in zip(sizes, after, strict=True))
+        return Question(token, permit, plan, self._posts(plan.requests, prepared, variables, permit), pages, asked)
+
+    def ledger(self, plan: QueryPlan, results: Iterable[NodeResult], prepared: Prepared, asked: Asked) -> Assessment:
+        """The ledger of a plan, or of a part of one, as things stand."""
+        now = datetime.fromtimestamp(self.clock(), UTC)
+        return assess(plan, results, asked.city, prepared.subquery, now, self.settings.locator_fresh_seconds)
 
     def _token(self, by: PatientBy) -> bytes:
         try:
@@ -129,7 +155,8 @@ class History:
             raise AskRefused("BAD_IDENTIFIER", *texts.get(error.reason, default)) from None
         return self.city_key.patient_token(identifier.kind, identifier.value)
 
-    async def _permit(self, caller: Caller, access: AccessInput, token: bytes) -> Permit:
+    async def permit(self, caller: Caller, access: AccessInput, token: bytes) -> Permit:
+        """What this caller may read of this patient now; raises AccessRefused and GrantStoreUnavailable."""
         grant = (
             await self.grants.find(str(access.evidence)) if access.basis is Basis.GRANT and access.evidence else None
         )

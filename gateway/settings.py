@@ -67,6 +67,10 @@ class Settings(BaseSettings):
     transport: Literal["pyreqwest", "httpx"] = "pyreqwest"
     max_response_bytes: Count = 8_388_608
     max_connections_per_node: Count = 32
+    live_late_seconds: Annotated[float, Field(ge=0, le=60)] = 30.0
+    live_subscriptions_per_caller: Count = 8
+    live_init_seconds: Positive = 3.0
+    live_send_seconds: Positive = 10.0
     invitation_days: Count = 7
     sync_requests_per_minute: Count = 600
     sync_patients_per_minute: Annotated[int, Field(ge=BATCH_LIMIT)] = 120_000
