@@ -101,7 +101,8 @@ class HttpxTransport:
         origin = url[: url.find("/", 8)]
         client = self._clients.get(origin)
         if client is None:
-            limits = httpx.Limits(max_connections=self.connections)
+            # Idle ones are given up before a server's usual 5 s: one that it is just closing would look unreachable.
+            limits = httpx.Limits(max_connections=self.connections, keepalive_expiry=2.0)
             client = self._clients[origin] = httpx.AsyncClient(
                 limits=limits,
                 trust_env=False,

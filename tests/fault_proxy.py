@@ -32,13 +32,17 @@ class Fault(Enum):
 
 
 class FaultProxy:
-    """`url` is where the gateway finds the node; `target` is set once the node's own port is known."""
+    """`url` is where the gateway finds the node; `target` is set once the node's own port is known.
+
+    delay: seconds that a true answer is held back.
+    """
 
     def __init__(self) -> None:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.target = ""
         self.fault = Fault.NONE
+        self.delay = 0.0
         self.requests = 0
         self._up = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._run()), daemon=True)
@@ -92,6 +96,7 @@ class FaultProxy:
             await writer.drain()
             return
         answer = await self._forward(head, body)
+        await asyncio.sleep(self.delay)
         if fault is Fault.ENDLESS:
             writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\r\n")
             while True:
