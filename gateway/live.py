@@ -16,8 +16,7 @@ from gateway.access.callers import Authenticator, Caller
 from gateway.access.decide import Refusal, RefusalCode
 from gateway.coverage import Assessment
 from gateway.history import AccessRefused, History, Question
-from gateway.live_event import Copies, LiveSelection, write_closed, write_part
-from gateway.merge import merge
+from gateway.live_event import Copies, LiveSelection, write_closed, write_parts
 from gateway.scatter import NodeResult, sender
 from gateway.stream import stream
 from gateway.transport import Transport
@@ -105,19 +104,12 @@ class Live:
         self, selection: LiveSelection, question: Question, result: NodeResult, copies: Copies, late: bool
     ) -> Sequence[Event]:
         """One event for each facility that this node was asked for."""
-        targets = result.request.targets
-        here = {t.facility for t in targets}
-        asked = question.asked
+        here = {t.facility for t in result.request.targets}
         skipped = tuple(s for s in question.plan.skipped if s.facility in here)
         plan = replace(question.plan, requests=(result.request,), skipped=skipped)
-        ledger = self.history.ledger(plan, [result], selection.prepared, asked)
-        (connection,), (size,) = selection.prepared.subquery.connections, asked.sizes
-        events = []
-        for line in ledger.located:
-            entities = [e for t, e in zip(targets, result.entities, strict=False) if t.facility == line.facility]
-            page = copies.mark(merge([getattr(e, connection.part) for e in entities], size))
-            events.append(Event(selection.key, write_part(selection, asked, line, ledger, page, late)))
-        return events
+        ledger = self.history.ledger(plan, [result], selection.prepared, question.asked)
+        parts = write_parts(selection, question.asked, result, ledger, copies, late)
+        return [Event(selection.key, part) for part in parts]
 
     def _closed(
         self, selection: LiveSelection, question: Question, results: Mapping[str, NodeResult], began: float

@@ -23,6 +23,7 @@ from gateway.answer import Asked, Prepared
 from gateway.coverage import Assessment, Line, as_value, facility_value
 from gateway.cursor import Position
 from gateway.merge import ConnectionWriter, Page, Piece, merge
+from gateway.scatter import NodeResult
 from gateway.shape import Shape, shape
 from gateway.subquery import compile_subquery
 from schema.selection import Scope, Selected
@@ -114,6 +115,20 @@ class Copies:
                 odd.add(n)
             seen += [(edge.contentHash, f) for f in (edge.facility, *page.also_at.get(n, ()))]
         return replace(page, also_at=also, conflicts=frozenset(odd))
+
+
+def write_parts(
+    selection: LiveSelection, asked: Asked, result: NodeResult, ledger: Assessment, copies: Copies, late: bool
+) -> list[bytes]:
+    """A HistoryPart for each facility that this node was asked for. ledger: of those facilities alone."""
+    (connection,), (size,) = selection.prepared.subquery.connections, asked.sizes
+    parts = []
+    for line in ledger.located:
+        # No entities where the node failed: then there are lines without rows.
+        of_line = zip(result.request.targets, result.entities, strict=False)
+        rows = [getattr(e, connection.part) for t, e in of_line if t.facility == line.facility]
+        parts.append(write_part(selection, asked, line, ledger, copies.mark(merge(rows, size)), late))
+    return parts
 
 
 def write_part(selection: LiveSelection, asked: Asked, line: Line, ledger: Assessment, page: Page, late: bool) -> bytes:

@@ -39,8 +39,8 @@ class SilentCity:
     def url(self) -> str:
         return self.running.gateway.url
 
-    def token(self, subject: str = "citizen", **more: Any) -> str:
-        identity = Identifier(IdentifierKind.CCCD, hospital.CCCD)
+    def token(self, subject: str = "citizen", value: str = hospital.CCCD, **more: Any) -> str:
+        identity = Identifier(IdentifierKind.CCCD, value)
         return self.running.token(Role.CITIZEN, subject, identity=identity, **more)
 
     def about(self, **more: Any) -> dict[str, Any]:

@@ -12,14 +12,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gateway.answer import Asked
-from gateway.coverage import Assessment, Line
+from gateway.coverage import Assessment, Line, assess
 from gateway.cursor import CursorSeal
-from gateway.live_event import Copies, LiveSelection, compile_live, write_closed, write_part
+from gateway.live_event import Copies, LiveSelection, compile_live, write_closed, write_part, write_parts
 from gateway.merge import merge
+from gateway.plan import QueryPlan
+from gateway.scatter import NodeResult
 from schema.coverage import Completeness, Outcome
 from schema.execution import Request
-from tests.gateway.asking import EXECUTOR, Question, city, state
-from tests.gateway.union import cities, decoded, made_city, naive_page
+from tests.gateway.asking import EXECUTOR, FRESH, NOW, Question, city, request, state
+from tests.gateway.union import KIND, cities, decoded, made_city, naive_page
 from tests.plain import Json
 
 LISTEN = """subscription($by: PatientBy!, $access: AccessInput!, $first: Int!, $on: Boolean = true) {
@@ -104,6 +106,22 @@ def test_the_page_at_the_close_is_that_of_the_query(found: Any, size: int) -> No
         assert (position.facility, position.id) == (page[-1]["facility"], page[-1]["id"])
     else:
         assert cursor is None
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_node_of_several_facilities_gives_a_part_for_each_of_them(fails: bool) -> None:
+    selection, question = compiled_live(LISTEN, first=5)
+    made = made_city({"A": [("", None, "")], "B": [("", None, ""), ("2024-01-01T00:00:00.000000", None, "")], "C": []})
+    to = request("A", "B", "C")
+    entities = tuple(decoded(question, f, rows, (5,)) for f, rows in made.items())
+    outcome = Outcome.UNREACHABLE if fails else Outcome.ANSWERED
+    result = NodeResult(to, outcome, None, 7, () if fails else entities)
+    plan = QueryPlan((to,), (), (KIND,), frozenset())
+    whole = assess(plan, [result], CITY, question.subquery, NOW, FRESH)
+    parts = write_parts(selection, asked(question.raw, 5), result, whole, Copies(), False)
+    heard = [json.loads(p) for p in parts]
+    assert [p["code"]["code"] for p in heard] == ["A", "B", "C"]
+    assert [len(p["edges"]) for p in heard] == ([0, 0, 0] if fails else [1, 2, 0])
 
 
 def test_completeness_must_be_read_where_the_whole_is_told() -> None:

@@ -214,6 +214,43 @@ def memory(city: SilentCity) -> int:
     return int(Path(f"/proc/{city.running.gateway.pid}/statm").read_text().split()[1]) * 4096
 
 
+def test_a_patient_whom_nobody_knows_is_told_of_the_ledger_alone(city: SilentCity) -> None:
+    value = "001190054321"
+    token = city.token("stranger", value)
+    with opened(city.url, token) as socket:
+        subscribe(socket, "1", city, by={"kind": "CCCD", "value": value})
+        event, end = hear(socket), hear(socket)
+        closed_ = event["payload"]["data"]["history"]
+        assert closed_["__typename"] == "HistoryClosed" and closed_["coverage"]["located"] == 0
+        assert end == {"id": "1", "type": "complete"}
+
+
+def test_clients_that_come_and_go_leave_nothing_behind(city: SilentCity) -> None:
+    descriptors = Path(f"/proc/{city.running.gateway.pid}/fd")
+
+    def come_and_go(times: int) -> None:
+        for n in range(times):
+            with opened(city.url, city.token(f"guest{n}")) as socket:
+                subscribe(socket, "a", city)
+                subscribe(socket, "b", city)
+                assert hear(socket)["type"] == "next"
+                if n % 2:
+                    say(socket, type="complete", id="a")
+
+    come_and_go(2)
+    wait_for("calm", lambda: not calls(city), 5)
+    before = len(list(descriptors.iterdir()))
+    come_and_go(15)
+    wait_for("every call's end", lambda: not calls(city), 5)
+    wait_for("every socket's end", lambda: len(list(descriptors.iterdir())) <= before + 1, 5)
+
+
+def calls(city: SilentCity) -> int:
+    """Connections that the gateway holds to the silent hospitals."""
+    lines = Path("/proc/net/tcp").read_text().splitlines()[1:]
+    return sum(line.split()[2].endswith(f":{city.node.port:04X}") and line.split()[3] == "01" for line in lines)
+
+
 def test_introspection_shows_the_subscription(city: SilentCity) -> None:
     query = "{ __schema { subscriptionType { fields { name args { name } type { ofType { kind name possibleTypes { name } } } } } } }"
     found = city.post(query, "application/json").json()["data"]["__schema"]["subscriptionType"]["fields"]
