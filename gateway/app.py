@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
+from math import ceil
 from typing import NamedTuple
 
 import httpx
@@ -219,7 +220,8 @@ def serve(settings: Settings) -> None:
         ws="websockets-sansio",
         ws_max_size=MAX_REQUEST_BYTES,
         ws_per_message_deflate=False,  # compressing secrets beside what a client chose tells of them by length
-        timeout_graceful_shutdown=5,  # a listener may stay for longer than anybody wants to wait
+        # Every query may end; a listener would stay for longer than anybody wants to wait.
+        timeout_graceful_shutdown=ceil(settings.request_deadline_seconds) + 1,
         server_header=False,
         date_header=False,
     )

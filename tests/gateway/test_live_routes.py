@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 
 import httpx
 import pytest
+from websockets.exceptions import ConnectionClosed
 
+from benchmarks import hospital
 from gateway.live_routes import EVENT_STREAM, one_line
 from schema.over_http import GRAPHQL_RESPONSE
 from tests.gateway.silent_city import SilentCity, silent_city
-from tests.listening import LISTEN
+from tests.listening import LISTEN, hear, opened, over_events, say
 
 
 @pytest.fixture(scope="module")
@@ -65,3 +68,19 @@ def test_a_line_end_between_two_tokens_of_a_node_starts_no_event() -> None:
     line = one_line(body)
     assert b"\n" not in line and b"\r" not in line
     assert json.loads(one_line(b'{"a":\r\n[1,\n2, "\\n"]}')) == {"a": [1, 2, "\n"]}
+
+
+def test_zz_a_gateway_that_is_told_to_stop_does_not_wait_for_its_listeners(city: SilentCity) -> None:
+    stream = over_events(city.url, city.token("sse"), LISTEN, city.about())
+    with opened(city.url, city.token("ws")) as socket:
+        say(socket, type="subscribe", id="1", payload={"query": LISTEN, "variables": city.about()})
+        assert hear(socket)["type"] == "next" and not next(stream).is_part
+        began = time.monotonic()
+        city.running.gateway.stop()
+        assert time.monotonic() - began < 9
+        with pytest.raises(ConnectionClosed):
+            while True:
+                socket.recv(timeout=5)
+    stream.close()  # type: ignore[attr-defined]
+    log = city.running.gateway.log.read_text()
+    assert hospital.CCCD not in log and "eyJ" not in log
