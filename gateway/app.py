@@ -22,6 +22,7 @@ from starlette.types import Lifespan, Receive, Scope, Send
 from gateway.access.callers import Authenticator, Unauthenticated
 from gateway.access.grants import GrantStore
 from gateway.access.issuer import demo_trust
+from gateway.call_transport import CallTransport
 from gateway.errors import SettingsInvalid
 from gateway.graph import GatewayContext, city_schema
 from gateway.history import History
@@ -35,7 +36,7 @@ from gateway.registry import Registry
 from gateway.settings import Settings
 from gateway.store.engine import Store, open_store
 from gateway.store.migrate import prepare
-from gateway.transport import TRANSPORTS, HttpxTransport
+from gateway.transport import TRANSPORTS
 from gateway.web_socket import WebSocketEndpoint
 from schema.execution import Executor, Request, Result
 from schema.messages import PublicKey
@@ -169,7 +170,7 @@ def create_app(settings: Settings) -> Starlette:
     issuers = [*settings.issuers, *([demo_trust(settings.data_folder)] if settings.demo_mode else [])]
     client = httpx.AsyncClient(timeout=10)
     executor, authenticator = Executor(city_schema()), Authenticator(issuers, settings.demo_mode, time.time, client)
-    live = Live(history, HttpxTransport(settings.max_connections_per_node), authenticator)
+    live = Live(history, CallTransport(settings.max_connections_per_node), authenticator)
     operations = Operations(executor, live, settings.live_subscriptions_per_caller)
     endpoint = Endpoint(executor, authenticator, history, operations)
     public = PublicKey.of(history.signing_key.public_key())

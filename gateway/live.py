@@ -48,7 +48,7 @@ class Event:
 class Live:
     """Answers `history`. transport: of its own, since its calls may last long and must not use up the queries' connections.
 
-    It is httpx's: a call given up there closes its socket, while pyreqwest keeps one until the node answers.
+    A call given up there must close its socket at once (call_transport.py); pyreqwest keeps one until the node answers.
     """
 
     history: History
