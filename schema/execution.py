@@ -200,11 +200,11 @@ class Executor:
         options = {"hide_suggestions": True, "operation_extensions": None}
         made = CompletingExecutor.build(self.schema, ast, None, context, values, name, **options)  # type: ignore[arg-type]
         if isinstance(made, list):
-            return refuse(*made)
+            return refuse(*(variable_refusal(e, operation) for e in made))
         events = create_source_event_stream(made)
         ready = await events if isawaitable(events) else events
         if isinstance(ready, ExecutionResult):
-            return Result(None, [_public(e) for e in ready.errors or ()], request_error=True)
+            return refuse(*(e if e.path else variable_refusal(e, operation) for e in ready.errors or ()))
         return ready
 
     def _executable(self, request: Request) -> tuple[DocumentNode, OperationDefinitionNode] | Result:

@@ -62,6 +62,7 @@ def trio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trio]:
         NodeSpec(c, f"Bệnh viện {c}", "bhyt_xml", hospital.files(c), advertised=proxies[c].advertise) for c in CODES
     ]
     options = {"node_deadline_seconds": DEADLINE, "request_deadline_seconds": DEADLINE + 0.5, "live_late_seconds": 8.0}
+    options |= {"breaker_failures": 1000, "breaker_window": 1000}  # one hospital fails in test after test
     with launch(tmp_path_factory.mktemp("trio"), specs, gateway_options=options) as running:
         running.settle()
         yield Trio(running, proxies, running.give_grant(PATIENT, granteeFacility="01006"))
