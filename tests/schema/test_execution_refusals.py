@@ -42,24 +42,24 @@ async def test_what_is_listened_to_gives_its_events_as_they_are_and_everything_e
         for n in range(to):
             yield n
 
-    async def ticks(_: object, __: object, to: int) -> AsyncGenerator[int, None]:
-        if to > 5:
+    async def ticks(_: object, __: object, n: int) -> AsyncGenerator[int, None]:
+        if n > 5:
             raise GraphQLError("too many", extensions={"code": "TOO_MANY"})
-        return counted(to)
+        return counted(n)
 
     executor = Executor(SCHEMA)
-    executor.schema = build_schema("type Query { a: Int } type Subscription { ticks(to: Int!): Int }")
+    executor.schema = build_schema("type Query { a: Int } type Subscription { ticks(n: Int!): Int }")
     assert executor.schema.subscription_type is not None
     executor.schema.subscription_type.fields["ticks"].subscribe = ticks
 
     async def listen(text: str, **variables: Any) -> Any:
         return await executor.subscribe(Request(text, variables), None)
 
-    assert [n async for n in await listen("subscription { ticks(to: 3) }")] == [0, 1, 2]
-    found = await listen("subscription { ticks(to: 6) }")
+    assert [n async for n in await listen("subscription { ticks(n: 3) }")] == [0, 1, 2]
+    found = await listen("subscription { ticks(n: 6) }")
     assert code(found) == "TOO_MANY" and found.data is None
-    assert code(await listen("subscription($n: Int!) { ticks(to: $n) }", n=CANARY)) == "BAD_USER_INPUT"
-    assert code(await listen("subscription { ticks(to: 3) @skip(if: true) }")) == "GRAPHQL_VALIDATION_FAILED"
+    assert code(await listen("subscription($n: Int!) { ticks(n: $n) }", n=CANARY)) == "BAD_USER_INPUT"
+    assert code(await listen("subscription { ticks(n: 3) @skip(if: true) }")) == "GRAPHQL_VALIDATION_FAILED"
     assert (await listen("{ a }")).data == {"a": None}
 
 
