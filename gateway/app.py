@@ -7,6 +7,8 @@ import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
+from math import ceil
+from typing import NamedTuple
 
 import httpx
 import uvicorn
@@ -14,17 +16,20 @@ from starlette.applications import Starlette
 from starlette.datastructures import QueryParams
 from starlette.requests import Request as HttpRequest
 from starlette.responses import JSONResponse, Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.types import Lifespan, Receive, Scope, Send
 
 from gateway.access.callers import Authenticator, Unauthenticated
 from gateway.access.grants import GrantStore
 from gateway.access.issuer import demo_trust
+from gateway.call_transport import CallTransport
 from gateway.errors import StoreUnavailable
 from gateway.graph import GatewayContext, city_schema
 from gateway.history import History
 from gateway.key_ring import KeyRing
 from gateway.keys import load_signing_key
+from gateway.live import Listener, Live
+from gateway.live_routes import EVENT_STREAM, Operations
 from gateway.locator import Locator, People, SqliteLocator
 from gateway.locator_postgres import PostgresLocator
 from gateway.node_routes import node_routes
@@ -34,7 +39,8 @@ from gateway.settings import Settings
 from gateway.store.engine import Store, open_store
 from gateway.store.migrate import prepare
 from gateway.transport import TRANSPORTS
-from schema.execution import Executor, Result
+from gateway.web_socket import WebSocketEndpoint
+from schema.execution import Executor, Request
 from schema.messages import PublicKey
 from schema.over_http import Answer, HttpRefusal, answer, media_type, read_get, read_post, refused
 
@@ -57,14 +63,20 @@ class Front(Starlette):
 class Endpoint:
     """POST and GET /graphql, straight on ASGI: Starlette's request and response objects would cost more than parsing."""
 
-    def __init__(self, executor: Executor, authenticator: Authenticator, history: History) -> None:
+    def __init__(
+        self, executor: Executor, authenticator: Authenticator, history: History, operations: Operations
+    ) -> None:
         self.executor, self.authenticator, self.history = executor, authenticator, history
+        self.operations = operations
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One GraphQL request over HTTP."""
         more: list[tuple[bytes, bytes]] = []
         try:
             made = await self._answer(scope, receive)
+            if isinstance(made, Streamed):
+                await self.operations.server_sent_events(*made, receive, send)
+                return
         except Unauthenticated as error:
             made = refused(HttpRefusal(401, error.code, f"{error.vi}. {error.en}."))
             more = [(b"www-authenticate", b'Bearer realm="hanoi-health-graph"')]
@@ -78,22 +90,41 @@ class Endpoint:
         await send({"type": "http.response.start", "status": made.status, "headers": headers})
         await send({"type": "http.response.body", "body": made.body})
 
-    async def _answer(self, scope: Scope, receive: Receive) -> Answer:
+    async def _answer(self, scope: Scope, receive: Receive) -> Answer | Streamed:
         headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
-        media = media_type(headers.get(b"accept"))
+        accept, by_post = headers.get(b"accept"), scope["method"] == "POST"
+        streaming = by_post and accept is not None and EVENT_STREAM in accept.lower()
+        media = EVENT_STREAM if streaming else media_type(accept)
         caller = await self.authenticator.authenticate(headers.get(b"authorization"))
-        by_post = scope["method"] == "POST"
         if by_post:
             request = read_post(headers.get(b"content-type"), await body_of(receive))
         else:
             request = read_get(QueryParams(scope["query_string"]))
+        if streaming:
+            # Clients that could take JSON as well get a stream only for what cannot be anything else.
+            if self.operations.is_subscription(request) or not accepts_json(accept):
+                return Streamed(Listener(caller, headers[b"authorization"]), request)
+            media = media_type(accept)
         document = self.executor.document(request.query)
         context = GatewayContext(caller, request, document, by_post, self.history, {})
         result = await self.executor.run(request, context, queries_only=not by_post)
-        if context.extensions:
-            errors = [*result.errors, *context.errors]
-            result = Result(result.data, errors, result.request_error, context.extensions)
-        return answer(result, media)
+        return answer(context.whole(result), media)
+
+
+class Streamed(NamedTuple):
+    """A request that is answered with server-sent events."""
+
+    listener: Listener
+    request: Request
+
+
+def accepts_json(accept: str | None) -> bool:
+    """Whether an answer that is no stream would be taken too."""
+    try:
+        media_type(accept)
+    except HttpRefusal:
+        return False
+    return True
 
 
 async def body_of(receive: Receive) -> bytes:
@@ -142,7 +173,10 @@ def create_app(settings: Settings) -> Starlette:
 
     issuers = [*settings.issuers, *([demo_trust(settings.data_folder)] if settings.demo_mode else [])]
     client = httpx.AsyncClient(timeout=10)
-    endpoint = Endpoint(Executor(city_schema()), Authenticator(issuers, settings.demo_mode, time.time, client), history)
+    executor, authenticator = Executor(city_schema()), Authenticator(issuers, settings.demo_mode, time.time, client)
+    live = Live(history, CallTransport(settings.max_connections_per_node), authenticator)
+    operations = Operations(executor, live, settings.live_subscriptions_per_caller)
+    endpoint = Endpoint(executor, authenticator, history, operations)
     public = PublicKey.of(history.signing_key.public_key())
 
     async def health(_: HttpRequest) -> Response:
@@ -162,12 +196,14 @@ def create_app(settings: Settings) -> Starlette:
             stack.push_async_callback(store.close)
             stack.push_async_callback(client.aclose)
             stack.push_async_callback(history.transport.close)
+            stack.push_async_callback(live.transport.close)
             yield
 
     return Front(
         endpoint,
         routes=[
             Route("/graphql", endpoint, methods=["GET", "POST"]),  # what is no GET or POST gets its 405 there
+            WebSocketRoute("/graphql", WebSocketEndpoint(operations)),
             Route("/health", health),
             *node_routes(store, registry, history.keys, public, settings, now),
         ],
@@ -191,7 +227,11 @@ def serve(settings: Settings) -> None:
         log_level="warning",
         access_log=False,
         proxy_headers=False,
-        ws="none",
+        ws="websockets-sansio",
+        ws_max_size=MAX_REQUEST_BYTES,
+        ws_per_message_deflate=False,  # compressing secrets beside what a client chose tells of them by length
+        # Every query may end; a listener would stay for longer than anybody wants to wait.
+        timeout_graceful_shutdown=ceil(settings.request_deadline_seconds) + 1,
         server_header=False,
         date_header=False,
     )

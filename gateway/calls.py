@@ -17,8 +17,9 @@ from gateway.choice import Choice
 from gateway.cursor import CursorSeal, Place, Walk
 from gateway.identity import CityKey
 from gateway.plan import NodeRequest, QueryPlan, Target, request_variables
+from gateway.reading import Slice
 from gateway.registry import City
-from gateway.scatter import Post, Slice
+from gateway.sending import Post
 from gateway.walk import place_for
 from schema.delegation import Allowed, Delegation, Subject, new_delegation, sign_delegations
 

@@ -3,32 +3,33 @@ ordinary Strawberry."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-from functools import cache
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass, field
 from typing import Annotated, Any
 
 import msgspec
 import strawberry
 from aiodataloader import DataLoader
-from graphql import GraphQLError, GraphQLResolveInfo, ObjectValueNode, OperationDefinitionNode, ValueNode, VariableNode
+from graphql import GraphQLResolveInfo
 from strawberry.types import Info
 
 from gateway.access.callers import Caller, Role
 from gateway.access.grants import Grant as StoredGrant
-from gateway.answer import Answer, Prepared
+from gateway.answer import Answer
 from gateway.calls import CONTRACT_VERSION
-from gateway.connection import ConnectionWriter
 from gateway.errors import ClientError
 from gateway.history import History, Question
-from gateway.shape import shape
+from gateway.live import Event, Listener, Live
+from gateway.live_event import compile_live
+from gateway.prepare import check_coverage, check_identifier, prepared_of, refused
 from gateway.strictness import LENIENT, Strictness
-from gateway.subquery import SubQuery, compile_subquery
+from gateway.subscription import Subscription
 from schema.access import AccessInput, Basis, Grant, GrantInput, PatientBy, Purpose
 from schema.clinical import RECORD_TYPES
 from schema.connections import connection_fields
 from schema.coverage import Coverage, OnIncomplete, StatementStatus
 from schema.elements import Facility, Gender, Period
-from schema.execution import Completed, Document, Request
+from schema.execution import Completed, Document, Request, Result
 from schema.identity import IdentifierKind
 from schema.scalars import PartialDate, schema_config
 
@@ -79,7 +80,15 @@ class GatewayContext:
     extensions: dict[str, Any]
     patients: int = 0  # `patient` fields of this operation; all are resolved before the first of them is awaited
     errors: list[dict[str, Any]] = field(default_factory=list)
+    live: Live | None = None
+    listener: Listener | None = None
     _together: DataLoader[Question, Answer] | None = None
+
+    def whole(self, result: Result) -> Result:
+        """The operation's result with the ledgers and single facilities' errors of its fields."""
+        if not self.extensions:
+            return result
+        return Result(result.data, [*result.errors, *self.errors], result.request_error, self.extensions)
 
     async def answer(self, question: Question) -> Answer:
         """The answer to one field; several of one operation are asked together, and equal ones once."""
@@ -88,12 +97,6 @@ class GatewayContext:
         if self._together is None:
             self._together = DataLoader(self.history.answers, cache=False)
         return await self._together.load(question)
-
-
-def refused(code: str, vi: str, en: str, **more: Any) -> GraphQLError:
-    """An error a client may see; `more` goes into its extensions."""
-    vi, en = vi.rstrip("."), en.rstrip(".")
-    return GraphQLError(f"{vi}. {en[:1].upper()}{en[1:]}.", extensions={"code": code, **more})
 
 
 ON_INCOMPLETE = strawberry.argument(
@@ -155,6 +158,20 @@ class Mutation:
         return grant_value(await answering(context.history.grants.withdraw(await own_token(context), str(id))))
 
 
+async def subscribe_history(
+    _: Any, info: GraphQLResolveInfo[Any], by: dict[str, Any], access: dict[str, Any], **_page: Any
+) -> AsyncGenerator[Event, None]:
+    """graphql-core's source of `history`; first and filter are read from the compiled selection."""
+    context: GatewayContext = info.context
+    if context.live is None or context.listener is None:
+        raise refused("SUBSCRIPTION_UNSUPPORTED", "Ở đây không nghe được", "nothing can be listened to here")
+    raw = context.document.variables(context.request)
+    selection = compiled(context, info, raw, live=True)
+    question = Question(context.caller, *about(by, access), selection.prepared, raw)
+    events: AsyncGenerator[Event, None] = await answering(context.live.open(context.listener, question, selection))
+    return events
+
+
 async def patient_answer(
     info: GraphQLResolveInfo[Any], by: PatientBy, access: AccessInput, strictness: Strictness
 ) -> Completed:
@@ -163,7 +180,7 @@ async def patient_answer(
     if not context.by_post:
         raise refused("POST_REQUIRED", "Hồ sơ chỉ hỏi bằng POST", "clinical queries are sent by POST")
     raw = context.document.variables(context.request)
-    prepared = prepare(context, info, raw)
+    prepared = compiled(context, info, raw)
     if context.patients > PATIENTS_LIMIT:
         raise refused(
             "TOO_MANY_PATIENTS",
@@ -192,12 +209,34 @@ def resolve_patient(
     """graphql-core's resolver of `patient`: makes the two inputs by hand, which Strawberry does by walking their types
     anew at each call, for a tenth of the gateway's whole cost."""
     info.context.patients += 1
-    evidence = access.get("evidence")
-    given = AccessInput(purpose=Purpose(access["purpose"]), basis=Basis(access["basis"]), evidence=evidence)
     fails = onIncomplete is not None and OnIncomplete(onIncomplete) is OnIncomplete.FAIL
     strict = fails or require or partialErrors
     strictness = Strictness(fails, frozenset(require or ()), partialErrors) if strict else LENIENT
-    return patient_answer(info, PatientBy(kind=IdentifierKind(by["kind"]), value=by["value"]), given, strictness)
+    return patient_answer(info, *about(by, access), strictness)
+
+
+def about(by: dict[str, Any], access: dict[str, Any]) -> tuple[PatientBy, AccessInput]:
+    """The two inputs of a clinical field."""
+    evidence = access.get("evidence")
+    given = AccessInput(purpose=Purpose(access["purpose"]), basis=Basis(access["basis"]), evidence=evidence)
+    return PatientBy(kind=IdentifierKind(by["kind"]), value=by["value"]), given
+
+
+def compiled(context: GatewayContext, info: GraphQLResolveInfo[Any], raw: dict[str, Any], live: bool = False) -> Any:
+    """The compiled selection of this clinical field (a Prepared, a LiveSelection of `history`), from the document's plans
+    where it was compiled before."""
+    document = context.document
+    booleans, scope = document.scope(raw)
+    key = (context.request.operation_name, info.path.key, booleans)
+    known = document.plans.get(key)
+    if known is None:
+        nodes, operation = tuple(info.field_nodes), info.operation
+        check_identifier(operation, nodes)
+        known = document.plans[key] = (
+            compile_live(scope, operation, str(info.path.key), nodes) if live else prepared_of(scope, operation, nodes)
+        )
+    check_coverage(known.tells_coverage, context.caller.reads_extensions)
+    return known
 
 
 async def answering(work: Any) -> Any:
@@ -235,58 +274,6 @@ def grant_value(grant: StoredGrant) -> Grant:
     )
 
 
-def prepare(context: GatewayContext, info: GraphQLResolveInfo[Any], raw: dict[str, Any]) -> Prepared:
-    """The compiled selection of this `patient` field, from the document's plans where it was compiled before."""
-    document = context.document
-    booleans, scope = document.scope(raw)
-    key = (context.request.operation_name, info.path.key, booleans)
-    known = document.plans.get(key)
-    if known is None:
-        nodes = tuple(info.field_nodes)
-        for argument in nodes[0].arguments or ():
-            if argument.name.value == "by" and not _by_variable(argument.value, info.operation):
-                raise refused(
-                    "IDENTIFIER_INLINE",
-                    "Số giấy tờ chỉ được truyền bằng biến",
-                    "an identifier may only travel as a variable",
-                )
-        subquery = compile_subquery(scope, info.operation, nodes)
-        coverage = tuple((s.key, shape(scope, s)) for s in subquery.answer if s.name == "coverage")
-        writers = tuple(ConnectionWriter(scope, c) for c in subquery.connections)
-        operation = info.operation
-        made = Prepared(subquery, query_json(subquery), coverage, writers)
-
-        @cache
-        def comparing() -> Prepared:
-            other = compile_subquery(scope, operation, nodes, compare=True)
-            return replace(made, subquery=other, query_json=query_json(other))
-
-        known = document.plans[key] = replace(made, comparing=comparing)
-    if not known.tells_coverage and not context.caller.reads_extensions:
-        raise refused(
-            "COVERAGE_NOT_SELECTED",
-            "Hãy chọn coverage { completeness }: câu trả lời có thể thiếu",
-            "select coverage { completeness }: an answer may be incomplete",
-        )
-    return known
-
-
-def query_json(subquery: SubQuery) -> bytes:
-    """What a node is sent, up to the variables."""
-    return b'{"query":' + msgspec.json.encode(subquery.text) + b',"variables":'
-
-
-def _by_variable(value: ValueNode | None, operation: OperationDefinitionNode) -> bool:
-    """Whether the identifier travels as a variable, and one without a default: that would stand in the text as well."""
-    if isinstance(value, ObjectValueNode):
-        value = next((f.value for f in value.fields if f.name.value == "value"), None)
-    if not isinstance(value, VariableNode):
-        return False
-    name = value.name.value
-    declared = [d for d in operation.variable_definitions or () if d.variable.name.value == name]
-    return all(d.default_value is None for d in declared)
-
-
 def _date(value: str | None) -> PartialDate | None:
     return None if value is None else PartialDate(value)
 
@@ -300,10 +287,11 @@ def local_time(seconds: float) -> PartialDate:
 
 def city_schema() -> strawberry.Schema:
     """The gateway's schema; the record types are named so that the Record interface finds them."""
-    schema = strawberry.Schema(Query, Mutation, types=list(RECORD_TYPES.values()), config=schema_config())
-    query = schema._schema.query_type
-    assert query is not None
+    schema = strawberry.Schema(Query, Mutation, Subscription, types=list(RECORD_TYPES.values()), config=schema_config())
+    query, subscription = schema._schema.query_type, schema._schema.subscription_type
+    assert query is not None and subscription is not None
     query.fields["patient"].resolve = resolve_patient
+    subscription.fields["history"].subscribe = subscribe_history
     return schema
 
 

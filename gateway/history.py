@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -22,16 +22,17 @@ from gateway.breaker import Breakers, Rules
 from gateway.bulkhead import Bulkheads
 from gateway.calls import Call, Inquiry, calls_of, posts_of
 from gateway.copy_lines import heed
-from gateway.coverage import assess
+from gateway.coverage import Assessment, assess
 from gateway.cursor import LIFE_SECONDS, BadCursor, CursorSeal, Walk, binding_of
 from gateway.errors import ClientError, KeyBehind
 from gateway.identity import CityKey
 from gateway.key_ring import KeyRing, LiveKeys
 from gateway.ledger import as_value
 from gateway.locator import People
-from gateway.plan import page_sizes, plan_query
+from gateway.plan import QueryPlan, page_sizes, plan_query
 from gateway.registry import City, Registry
-from gateway.scatter import NodeResult, Post, ask_parts, failed_nodes, gathered, send_post
+from gateway.scatter import NodeResult, ask_parts, failed_nodes, gathered
+from gateway.sending import Post, send_post
 from gateway.settings import Settings
 from gateway.strictness import LENIENT, Strictness, check_known, facility_errors, failure_of
 from gateway.transport import Transport
@@ -62,7 +63,7 @@ class AskRefused(ClientError):
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """One `patient` field as it was asked."""
+    """One `patient` field, or `history`, as it was asked."""
 
     caller: Caller
     by: PatientBy
@@ -97,7 +98,7 @@ class History:
 
     async def answer(self, question: Question) -> Answer:
         """One patient's answer with its ledger, or why this caller does not want it; raises ClientError."""
-        inquiry = await self._inquire(question)
+        inquiry = await self.inquire(question)
         (results,) = await self._ask([inquiry])
         return self._tell(question, inquiry, results)
 
@@ -106,7 +107,7 @@ class History:
 
         An Answer each, or the ClientError that refuses that one; as a batch function of aiodataloader.
         """
-        made = await asyncio.gather(*map(self._inquire, questions), return_exceptions=True)
+        made = await asyncio.gather(*map(self.inquire, questions), return_exceptions=True)
         asked = [inquiry for inquiry in made if not isinstance(inquiry, BaseException)]
         results = dict(zip(map(id, asked), await self._ask(asked), strict=True))
         told: list[Any] = []
@@ -119,7 +120,8 @@ class History:
                 told.append(self._tell(question, inquiry, results[id(inquiry)]))
         return told
 
-    async def _inquire(self, question: Question) -> Inquiry:
+    async def inquire(self, question: Question) -> Inquiry:
+        """All that is known before anyone is asked; raises ClientError."""
         prepared, raw, caller = question.prepared, question.raw, question.caller
         city = await self.registry.snapshot()
         keys = self._keys(city)
@@ -179,20 +181,29 @@ class History:
         return posts_of([call], self.signing_key, self.kid, self.clock())[0]
 
     def _tell(self, question: Question, inquiry: Inquiry, results: tuple[NodeResult, ...]) -> Answer:
-        now = self.clock()
         results = heed(results)
-        plan, walks, subquery = inquiry.plan, inquiry.walks, inquiry.prepared.subquery
-        gaps = frozenset(n for walk in walks for n in gap_nodes(walk, [r.node.id for r in plan.requests]))
-        fresh = self.settings.locator_fresh_seconds
-        ledger = assess(plan, results, inquiry.city, subquery, datetime.fromtimestamp(now, UTC), fresh, gaps)
-        coverage = as_value(ledger, inquiry.city, notices(inquiry.permit, question.by.kind))
+        ledger = self.assessed(inquiry, inquiry.plan, results)
+        coverage = told(question, inquiry, ledger)
         strictness = question.strictness
         errors = facility_errors(ledger, inquiry.city) if strictness.partial_errors else []
         failure = failure_of(strictness, ledger, inquiry.city) if strictness.speaks_of_facilities else None
         if failure is not None:
             return Answer(b"", coverage, failure, errors)
-        expires = int(now) + LIFE_SECONDS
-        asked = Asked(
+        asked = self.asked(question, inquiry, results, coverage)
+        return Answer(write_answer(inquiry.prepared, asked, results, ledger), coverage, None, errors)
+
+    def assessed(self, inquiry: Inquiry, plan: QueryPlan, results: Sequence[NodeResult]) -> Assessment:
+        """The ledger of the inquiry's plan, or of a part of it, as things stand."""
+        gaps = frozenset(n for walk in inquiry.walks for n in gap_nodes(walk, [r.node.id for r in plan.requests]))
+        now, fresh = datetime.fromtimestamp(self.clock(), UTC), self.settings.locator_fresh_seconds
+        return assess(plan, results, inquiry.city, inquiry.prepared.subquery, now, fresh, gaps)
+
+    def asked(
+        self, question: Question, inquiry: Inquiry, results: tuple[NodeResult, ...], coverage: Mapping[str, Any]
+    ) -> Asked:
+        """What this request adds to what is compiled. results: one for each node of the inquiry's plan."""
+        expires = int(self.clock()) + LIFE_SECONDS
+        return Asked(
             raw=inquiry.raw,
             city=inquiry.city,
             sizes=inquiry.sizes,
@@ -200,12 +211,16 @@ class History:
             patient_id=inquiry.key.pairwise_id(question.caller.application, inquiry.token),
             coverage=coverage,
             seal=inquiry.seal,
-            walks=tuple(walk and replace(walk, expires=expires) for walk in walks),
+            walks=tuple(walk and replace(walk, expires=expires) for walk in inquiry.walks),
             first=lambda: Walk(expires, tuple(mark(row.facility, row.ref) for row in inquiry.choice.kept)),
-            failed=failed_nodes(plan, results),
+            failed=failed_nodes(inquiry.plan, results),
             all_times=inquiry.permit.allowed.all_times,
         )
-        return Answer(write_answer(inquiry.prepared, asked, results, ledger), coverage, None, errors)
+
+    async def permitted(self, question: Question, inquiry: Inquiry) -> Permit:
+        """What the caller may read of this patient now; raises ClientError. Keys may be replaced while somebody listens."""
+        keys = self._keys(inquiry.city)
+        return await self._permit(question.caller, question.access, keys, patient_tokens(keys, question.by))
 
     def _keys(self, city: City) -> LiveKeys:
         keys = self.keys.live()
@@ -265,6 +280,11 @@ def patient_tokens(keys: LiveKeys, by: PatientBy) -> tuple[bytes, ...]:
         default = (f"Số giấy tờ không đúng dạng {by.kind.value}", f"not the form of a {by.kind.value}")
         raise AskRefused("BAD_IDENTIFIER", *texts.get(error.reason, default)) from None
     return keys.tokens(identifier.kind, identifier.value)
+
+
+def told(question: Question, inquiry: Inquiry, ledger: Assessment) -> Mapping[str, Any]:
+    """The ledger as this caller reads it, in both languages."""
+    return as_value(ledger, inquiry.city, notices(inquiry.permit, question.by.kind))
 
 
 def notices(permit: Permit, kind: IdentifierKind) -> list[advice.Text]:

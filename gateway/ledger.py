@@ -22,7 +22,7 @@ def as_value(assessment: Assessment, city: City, notices: list[advice.Text]) -> 
     summary = advice.SUMMARY[assessment.completeness] if assessment.located else advice.NONE_LOCATED
     return {
         "completeness": assessment.completeness.value,
-        "facilities": [_line_value(line, city) for line in lines],
+        "facilities": [line_value(line, city) for line in lines],
         "registered": assessment.registered,
         "connected": assessment.connected,
         "current": assessment.current,
@@ -32,7 +32,8 @@ def as_value(assessment: Assessment, city: City, notices: list[advice.Text]) -> 
     }
 
 
-def _line_value(line: Line, city: City) -> Mapping[str, Any]:
+def line_value(line: Line, city: City) -> Mapping[str, Any]:
+    """One facility's line, a FacilityCoverage."""
     return {
         "facility": facility_value(city, line.facility),
         "outcome": line.outcome.value,

@@ -78,6 +78,10 @@ class Settings(BaseSettings):
     breaker_slow_seconds: Positive = 1.5
     breaker_pause_seconds: Positive = 1.0
     breaker_pause_limit_seconds: Positive = 30.0
+    live_late_seconds: Annotated[float, Field(ge=0, le=60)] = 30.0
+    live_subscriptions_per_caller: Count = 8
+    live_init_seconds: Positive = 3.0
+    live_send_seconds: Positive = 10.0
     invitation_days: Count = 7
     sync_requests_per_minute: Count = 600
     sync_patients_per_minute: Annotated[int, Field(ge=BATCH_LIMIT)] = 120_000

@@ -8,7 +8,7 @@ The overridden method is not public API of graphql-core: the version is pinned a
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import AsyncIterable, Mapping
 from dataclasses import dataclass, field
 from inspect import isawaitable
 from typing import Any
@@ -17,6 +17,7 @@ import strawberry
 from cachetools import LRUCache
 from graphql import (
     DocumentNode,
+    ExecutionResult,
     FieldNode,
     FragmentDefinitionNode,
     FragmentSpreadNode,
@@ -24,6 +25,7 @@ from graphql import (
     GraphQLSyntaxError,
     OperationDefinitionNode,
     OperationType,
+    create_source_event_stream,
     execute,
     parse,
     validate,
@@ -37,6 +39,7 @@ from schema.selection import Scope, condition_variables, defaults_of, fragments_
 PLANS_LIMIT = 64  # of one document: n Boolean variables of @include/@skip make 2^n plans
 # The standard introspection query has some 230. Each is answered for every type of the schema, on the event loop.
 INTROSPECTED_LIMIT = 400
+NO_STREAM = "Subscriptions are served over graphql-transport-ws, and by POST that accepts text/event-stream."
 LOG = logging.getLogger("hanoi_health_graph.execution")
 
 
@@ -159,21 +162,17 @@ class Executor:
 
     async def run(self, request: Request, context: Any, *, queries_only: bool = False) -> Result:
         """Execute a request. Every failure is in the result; nothing is raised but cancellation."""
-        document = self.document(request.query)
-        if document.errors or document.ast is None:
-            return refuse(*document.errors)
-        operation = self.operation(request)
-        if operation is None:
-            return refuse(
-                _coded(GraphQLError("Name one of the document's operations in operationName."), "OPERATION_UNKNOWN")
-            )
+        found = self._executable(request)
+        if isinstance(found, Result):
+            return found
+        ast, operation = found
         if operation.operation is OperationType.SUBSCRIPTION:
-            return refuse(_coded(GraphQLError("Subscriptions are not served here."), "SUBSCRIPTION_UNSUPPORTED"))
+            return refuse(_coded(GraphQLError(NO_STREAM), "SUBSCRIPTION_UNSUPPORTED"))
         if queries_only and operation.operation is not OperationType.QUERY:
             return refuse(_coded(GraphQLError("Only queries may be sent by GET."), "POST_REQUIRED"))
         answer = execute(
             self.schema,
-            document.ast,
+            ast,
             context_value=context,
             variable_values=request.variables,
             operation_name=request.operation_name,
@@ -186,6 +185,37 @@ class Executor:
         return Result(
             done.data, errors, request_error=done.data is None and bool(errors) and not any("path" in e for e in errors)
         )
+
+    async def subscribe(self, request: Request, context: Any) -> AsyncIterable[Any] | Result:
+        """The events that a subscription's field gives, as they are: each is the finished value of that field, so nothing
+        is executed for one of them. A Result where there is nothing to listen to.
+        """
+        found = self._executable(request)
+        if isinstance(found, Result):
+            return found
+        ast, operation = found
+        if operation.operation is not OperationType.SUBSCRIPTION:
+            return await self.run(request, context)
+        values, name = request.variables, request.operation_name
+        options = {"hide_suggestions": True, "operation_extensions": None}
+        made = CompletingExecutor.build(self.schema, ast, None, context, values, name, **options)  # type: ignore[arg-type]
+        if isinstance(made, list):
+            return refuse(*(variable_refusal(e, operation) for e in made))
+        events = create_source_event_stream(made)
+        ready = await events if isawaitable(events) else events
+        if isinstance(ready, ExecutionResult):
+            return refuse(*(e if e.path else variable_refusal(e, operation) for e in ready.errors or ()))
+        return ready
+
+    def _executable(self, request: Request) -> tuple[DocumentNode, OperationDefinitionNode] | Result:
+        document = self.document(request.query)
+        if document.errors or document.ast is None:
+            return refuse(*document.errors)
+        operation = self.operation(request)
+        if operation is None:
+            unknown = GraphQLError("Name one of the document's operations in operationName.")
+            return refuse(_coded(unknown, "OPERATION_UNKNOWN"))
+        return document.ast, operation
 
 
 def refuse(*errors: GraphQLError) -> Result:

@@ -34,13 +34,17 @@ class Fault(Enum):
 
 
 class FaultProxy:
-    """`url` is where the gateway finds the node; `target` is set once the node's own port is known."""
+    """`url` is where the gateway finds the node; `target` is set once the node's own port is known.
+
+    delay: seconds that a true answer is held back.
+    """
 
     def __init__(self) -> None:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.target = ""
         self.fault = Fault.NONE
+        self.delay = 0.0
         self.requests = 0
         self._up = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._run()), daemon=True)
@@ -94,6 +98,7 @@ class FaultProxy:
             await writer.drain()
             return
         status, answer = await self._forward(head, body)
+        await asyncio.sleep(self.delay)
         if fault in (Fault.RESET_ONCE, Fault.BUSY_ONCE):
             self.fault = Fault.NONE
             if fault is Fault.RESET_ONCE:

@@ -119,4 +119,4 @@ def _honest_nodes(request: pytest.FixtureRequest) -> Iterator[None]:
     yield
     if "city" in request.fixturenames:
         for proxy in request.getfixturevalue("city").proxies.values():
-            proxy.fault = Fault.NONE
+            proxy.fault, proxy.delay = Fault.NONE, 0.0

@@ -14,8 +14,9 @@ import msgspec
 from gateway.coverage import Assessment, assess
 from gateway.merge import merge
 from gateway.plan import NodeRequest, QueryPlan, page_sizes, plan_query, request_variables
+from gateway.reading import Slice
 from gateway.registry import City
-from gateway.scatter import NodeResult, Slice, scatter
+from gateway.scatter import NodeResult, scatter
 from schema.elements import RecordKind
 from tests.gateway.ages import SDL, Aged
 from tests.gateway.asking import FRESH, NOW, Question, choice, city, make_row, node_patient, state

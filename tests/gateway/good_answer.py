@@ -9,7 +9,8 @@ from collections.abc import Callable
 from typing import Any
 
 from gateway.plan import NodeRequest
-from gateway.scatter import NodeResult, Slice, ask_node
+from gateway.reading import Slice
+from gateway.scatter import NodeResult, ask_node
 from schema.elements import RecordKind
 from tests.gateway.asking import compiled, make_row, node_answer, node_patient, question, request
 

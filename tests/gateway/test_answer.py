@@ -14,7 +14,8 @@ from gateway.coverage import assess
 from gateway.cursor import BadCursor, CursorSeal, Walk
 from gateway.ledger import as_value
 from gateway.plan import page_sizes, plan_query
-from gateway.scatter import NodeResult, Slice, read_answer
+from gateway.reading import Slice, read_answer
+from gateway.scatter import NodeResult
 from schema.coverage import Outcome, StatementStatus
 from schema.elements import RecordKind
 from tests.gateway.asking import (

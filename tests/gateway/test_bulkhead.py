@@ -12,7 +12,7 @@ import pytest
 
 from gateway.bulkhead import Bulkhead, Bulkheads, RetryBudget
 from gateway.plan import NodeRequest
-from gateway.scatter import Post, Send, sender
+from gateway.sending import Post, Send, sender
 from gateway.transport import TRANSPORTS, Fault, TransportError
 from tests.gateway.asking import node, request
 

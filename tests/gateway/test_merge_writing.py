@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from gateway.cursor import Walk
 from gateway.merge import Page, merge
-from gateway.scatter import Slice, read_answer
+from gateway.reading import Slice, read_answer
 from gateway.walk import Turn
 from schema.connections import BY_FIELD
 from tests import plain

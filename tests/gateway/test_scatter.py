@@ -10,7 +10,8 @@ from dataclasses import replace
 import pytest
 
 from gateway.plan import NodeRequest, QueryPlan
-from gateway.scatter import Post, Send, scatter, sender
+from gateway.scatter import scatter
+from gateway.sending import Post, Send, sender
 from gateway.transport import TRANSPORTS, Fault, PyreqwestTransport, TransportError
 from schema.coverage import Outcome
 from schema.elements import RecordKind

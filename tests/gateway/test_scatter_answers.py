@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.scatter import Slice
+from gateway.reading import Slice
 from schema.coverage import Outcome
 from tests.gateway.asking import node_answer, node_patient, request
 from tests.gateway.good_answer import (

@@ -12,7 +12,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from gateway.plan import NodeRequest, Target, page_sizes, request_variables
-from gateway.scatter import Slice, read_answer
+from gateway.reading import Slice, read_answer
 from tests import plain
 from tests.gateway.asking import CITY_SCHEMA, compiled, node, question
 from tests.gateway.selections import Drawn, Names, trimmed

@@ -9,12 +9,14 @@ from typing import Any
 
 import pytest
 
+from gateway.call_transport import CallTransport
 from gateway.transport import TRANSPORTS, Fault, Transport, TransportError
 from tests.gateway.misbehaving import CAP, Misbehaving
 from tests.ports import free_port
 from tests.running import wait_until
 
 SECONDS = 5.0
+EVERY = {**TRANSPORTS, "call": CallTransport}
 
 
 @pytest.fixture
@@ -24,9 +26,9 @@ def server() -> Iterator[Misbehaving]:
     made.close()
 
 
-@pytest.fixture(params=TRANSPORTS)
+@pytest.fixture(params=EVERY)
 async def transport(request: pytest.FixtureRequest, anyio_backend: str) -> Any:
-    made = TRANSPORTS[request.param](20)
+    made = EVERY[request.param](20)
     yield made
     await made.close()
 
@@ -159,10 +161,27 @@ async def seen_closed(server: Misbehaving, path: str, seconds: float = 1) -> Non
 
 
 @pytest.mark.anyio
-async def test_calls_one_after_another_share_a_connection(transport: Transport, server: Misbehaving) -> None:
+@pytest.mark.parametrize("name", EVERY)
+async def test_calls_one_after_another_share_a_connection_or_leave_none_behind(name: str, server: Misbehaving) -> None:
+    transport = EVERY[name](20)
     for n in range(20):
         assert await transport.post(f"{server.url}/echo", str(n).encode(), {}, SECONDS, CAP) == str(n).encode()
-    assert server.connections == 1
+    assert server.connections == (20 if name == "call" else 1)
+    if name == "call":
+        await asyncio.to_thread(wait_until, lambda: server.open == 0, 3)
+    await transport.close()
+
+
+@pytest.mark.anyio
+async def test_a_call_that_may_be_given_up_closes_its_socket_at_once_before_any_answer(server: Misbehaving) -> None:
+    await cancelled(CallTransport(20), f"{server.url}/hang", 60, CAP)
+    await seen_closed(server, "/hang", 1)
+
+
+@pytest.mark.anyio
+async def test_a_header_cannot_start_another_one() -> None:
+    with pytest.raises(TransportError):
+        await CallTransport().post("http://127.0.0.1:9/x", b"", {"authorization": "x\r\nx: y"}, 1, CAP)
 
 
 @pytest.mark.anyio
@@ -185,9 +204,9 @@ async def test_a_node_that_failed_answers_again_over_the_same_transport(
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize("name", TRANSPORTS)
+@pytest.mark.parametrize("name", EVERY)
 async def test_one_nodes_full_pool_does_not_hold_up_another(name: str) -> None:
-    transport, slow, quick = TRANSPORTS[name](2), Misbehaving(), Misbehaving()
+    transport, slow, quick = EVERY[name](2), Misbehaving(), Misbehaving()
     try:
         hanging = [asyncio.create_task(fault(transport, f"{slow.url}/hang", 0.6)) for _ in range(4)]
         await asyncio.sleep(0.1)

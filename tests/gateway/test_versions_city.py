@@ -12,8 +12,9 @@ import pytest
 
 from gateway.contracts import NOTHING, assumed, read_contract
 from gateway.plan import NodeRequest, plan_query
+from gateway.reading import Slice
 from gateway.registry import City
-from gateway.scatter import Slice, scatter
+from gateway.scatter import scatter
 from gateway.subquery import SubQuery
 from schema.coverage import Completeness, Outcome
 from schema.elements import RecordKind

@@ -10,7 +10,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from gateway.merge import Page, merge
-from gateway.scatter import Slice, read_answer
+from gateway.reading import Slice, read_answer
 from schema.elements import RecordKind
 from tests.gateway.asking import (
     Question,

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import AsyncGenerator
 from typing import Any
 
 import pytest
-from graphql import build_schema, get_introspection_query
+from graphql import GraphQLError, build_schema, get_introspection_query
 
-from schema.execution import Executor
+from schema.execution import Executor, Request
 from tests.schema.executed import CANARY, SCHEMA, code, data, run
 
 
@@ -33,6 +34,33 @@ def test_a_subscription_is_refused() -> None:
     executor = Executor(SCHEMA)
     executor.schema = build_schema("type Query { a: Int } type Subscription { ticks: Int }")
     assert code(run("subscription { ticks }", executor=executor)) == "SUBSCRIPTION_UNSUPPORTED"
+
+
+@pytest.mark.anyio
+async def test_what_is_listened_to_gives_its_events_as_they_are_and_everything_else_a_result() -> None:
+    async def counted(to: int) -> AsyncGenerator[int, None]:
+        for n in range(to):
+            yield n
+
+    async def ticks(_: object, __: object, n: int) -> AsyncGenerator[int, None]:
+        if n > 5:
+            raise GraphQLError("too many", extensions={"code": "TOO_MANY"})
+        return counted(n)
+
+    executor = Executor(SCHEMA)
+    executor.schema = build_schema("type Query { a: Int } type Subscription { ticks(n: Int!): Int }")
+    assert executor.schema.subscription_type is not None
+    executor.schema.subscription_type.fields["ticks"].subscribe = ticks
+
+    async def listen(text: str, **variables: Any) -> Any:
+        return await executor.subscribe(Request(text, variables), None)
+
+    assert [n async for n in await listen("subscription { ticks(n: 3) }")] == [0, 1, 2]
+    found = await listen("subscription { ticks(n: 6) }")
+    assert code(found) == "TOO_MANY" and found.data is None
+    assert code(await listen("subscription($n: Int!) { ticks(n: $n) }", n=CANARY)) == "BAD_USER_INPUT"
+    assert code(await listen("subscription { ticks(n: 3) @skip(if: true) }")) == "GRAPHQL_VALIDATION_FAILED"
+    assert (await listen("{ a }")).data == {"a": None}
 
 
 @pytest.mark.parametrize(
