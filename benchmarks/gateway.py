@@ -153,13 +153,13 @@ async def _join(
     await register_facility(store, code, f"Bệnh viện số {code}", now)
     own = PublicKey.of(Ed25519PrivateKey.generate().public_key())
     invitation = await invite(store, [code], now, 1)
-    request = EnrolmentRequest(invitation, own, url, {code: [Feed.BHYT_XML]}, CONTRACT_VERSION)
+    request = EnrolmentRequest(invitation, own, url, {code: [Feed.BHYT_XML.value]}, CONTRACT_VERSION)
     node = await enrol(store, request, public, now)
     async with store.reading() as connection:
         pk = (await connection.execute(select(NODE.c.pk).where(NODE.c.id == node.node_id))).scalar_one()
         facility = (await connection.execute(select(FACILITY.c.pk).where(FACILITY.c.code == code))).scalar_one()
     numbers = [("CCCD", hospital.CCCD), ("BHXH", "0112345678")]  # a second number: every query makes its second read
     patient = SyncPatient(ref_of(code.encode()).decode(), code, numbers, "1985-03-12", Gender.MALE, False)
-    report = FacilityReport(code, [FeedState(Feed.BHYT_XML, 86_400, now.isoformat(timespec="seconds"))], False)
+    report = FacilityReport(code, [FeedState(Feed.BHYT_XML.value, 86_400, now.isoformat(timespec="seconds"))], False)
     message = SyncRequest(node.node_id, 0, 1, 1, 0, CONTRACT_VERSION, [report], [patient])
     await take_in(store, keys, Authentic(pk, node.node_id, {code: facility}), message, settings.identifier_kinds, now)

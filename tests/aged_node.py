@@ -53,7 +53,7 @@ class AgedNode:
             code,
             PublicKey.of(self.key.public_key()),
             self.url,
-            {self.facility: [Feed.FHIR]},
+            {self.facility: [Feed.FHIR.value]},
             self.version,
             digest_of(sdl) if self.tells else "",
             sdl=sdl if self.tells else None,
