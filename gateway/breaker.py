@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import time
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from typing import Protocol
 
 import structlog
 
@@ -23,6 +24,19 @@ _FAILING = frozenset({Outcome.TIMED_OUT, Outcome.UNREACHABLE, Outcome.INVALID_RE
 _OF_THE_QUESTION = frozenset({"TOO_LARGE", "REF_UNKNOWN", "ERRORS_IN_ANSWER", "HTTP_400"})
 
 MOST_ALONE = 0.5
+
+
+class Told(Protocol):
+    """What a breaker needs of a NodeResult."""
+
+    @property
+    def outcome(self) -> Outcome: ...
+
+    @property
+    def reason(self) -> str | None: ...
+
+    @property
+    def took_ms(self) -> int: ...
 
 
 class Circuit(Enum):
@@ -51,6 +65,11 @@ class Rules:
         if outcome is Outcome.OVER_BUDGET or (outcome is Outcome.TIMED_OUT and not slow):
             return None  # our own queue, or a request that had hardly any time left
         return slow or (outcome in _FAILING and reason not in _OF_THE_QUESTION)
+
+    def judged(self, results: Sequence[Told]) -> bool | None:
+        """The same of a call about several patients: what one of them shows counts."""
+        found = [self.failed(r.outcome, r.reason, r.took_ms) for r in results]
+        return found[0] if len(found) == 1 else (True in found) or (None if set(found) == {None} else False)
 
 
 class Breaker:

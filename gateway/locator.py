@@ -26,6 +26,7 @@ SELECT l.token, n.id, f.code, l.ref, l.kind, l.day, l.year, l.sex, l.cccd_agrees
 FROM locator l JOIN facility f ON f.pk = l.facility JOIN node n ON n.pk = l.node
 WHERE l.token IN ({", ".join("?" * PROBES)}) LIMIT {ROWS_LIMIT}
 """
+FIND_ONE = FIND.replace(f"IN ({', '.join('?' * PROBES)})", "= ?")  # the usual case, a third cheaper
 SPLITS = """
 SELECT s.id, s.root, s.rejoins, a.code, s.ref_a, b.code, s.ref_b, s.token
 FROM identity_split s JOIN facility a ON a.pk = s.facility_a LEFT JOIN facility b ON b.pk = s.facility_b ORDER BY s.id
@@ -54,7 +55,7 @@ class SqliteLocator:
 
     async def find(self, tokens: Sequence[bytes]) -> Sequence[Row]:
         """See Locator."""
-        return self._read(FIND, probes(tokens))
+        return self._read(FIND_ONE, tokens) if len(tokens) == 1 else self._read(FIND, probes(tokens))
 
     async def splits(self) -> Sequence[Row]:
         """See Locator."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import count
 
-from gateway.locator import FIND, SPLITS, Row, probes
+from gateway.locator import FIND, FIND_ONE, SPLITS, Row, probes
 from gateway.store.reader import PointReader
 
 
@@ -15,7 +15,7 @@ def numbered(sql: str) -> str:
     return first + "".join(f"${number}{part}" for number, part in zip(count(1), rest, strict=False))
 
 
-_FIND = numbered(FIND)
+_FIND, _FIND_ONE = numbered(FIND), numbered(FIND_ONE)
 
 
 class PostgresLocator:
@@ -26,6 +26,8 @@ class PostgresLocator:
 
     async def find(self, tokens: Sequence[bytes]) -> Sequence[Row]:
         """See Locator."""
+        if len(tokens) == 1:
+            return await self._points.fetch(_FIND_ONE, tokens[0])
         return await self._points.fetch(_FIND, *probes(tokens))
 
     async def splits(self) -> Sequence[Row]:

@@ -122,61 +122,62 @@ async def ask_parts(
     """One call to a node about one patient or several, a result for each (parts: whose targets are among the call's);
     CIRCUIT_OPEN at once where its breaker is open. Anything unforeseen is INVALID_RESPONSE, never an exception.
     """
-    if breakers is None:
-        return await _ask(call, parts, send, subquery, pages)
-    ticket = breakers.admit(call.node.id)
-    if ticket is None:
+    ticket = breakers.admit(call.node.id) if breakers else None
+    if breakers and ticket is None:
         return tuple(NodeResult(part, Outcome.CIRCUIT_OPEN, None, 0) for part in parts)
+    start = time.perf_counter()
     failed: bool | None = None  # a call that was cancelled says nothing
     try:
-        results = await _ask(call, parts, send, subquery, pages)
-        judged = {breakers.rules.failed(r.outcome, r.reason, r.took_ms) for r in results}
-        failed = True in judged or (None if judged == {None} else False)
+        body, outcome, reason = b"", Outcome.ANSWERED, None
+        try:
+            body = await send(call)
+        except TransportError as error:
+            outcome, reason = _fault(error)
+        except Exception as error:  # noqa: BLE001 - a node's fault must never become the query's
+            outcome, reason = Outcome.UNREACHABLE, type(error).__name__
+        took_ms = round((time.perf_counter() - start) * 1000)
+        if outcome is Outcome.ANSWERED:
+            results = _read(call, parts, body, subquery, pages, took_ms)
+        else:
+            results = tuple(NodeResult(part, outcome, reason, took_ms) for part in parts)
+        failed = breakers.rules.judged(results) if breakers else None
         return results
     finally:
-        breakers.settle(call.node.id, ticket, failed)
+        if breakers and ticket is not None:
+            breakers.settle(call.node.id, ticket, failed)
 
 
-async def _ask(
-    call: NodeRequest, parts: Sequence[NodeRequest], send: Send, subquery: SubQuery, pages: tuple[Slice, ...]
+def _read(
+    call: NodeRequest,
+    parts: Sequence[NodeRequest],
+    body: bytes,
+    subquery: SubQuery,
+    pages: tuple[Slice, ...],
+    took_ms: int,
 ) -> Results:
-    """One patient's bad rows do not spoil another's."""
-    start = time.perf_counter()
-
+    """What a node's body makes of each part. One patient's bad rows do not spoil another's."""
     invalid: Mapping[RecordKind, str] = {}
-
-    def result(part: NodeRequest, outcome: Outcome, reason: str | None, entities: tuple[Any, ...] = ()) -> NodeResult:
-        took_ms = round((time.perf_counter() - start) * 1000)
-        return NodeResult(part, outcome, reason, took_ms, entities, invalid)
-
-    try:
-        body = await send(call)
-    except TransportError as error:
-        outcome, reason = _fault(error)
-        return tuple(result(part, outcome, reason) for part in parts)
-    except Exception as error:  # noqa: BLE001 - a node's fault must never become the query's
-        return tuple(result(part, Outcome.UNREACHABLE, type(error).__name__) for part in parts)
-
-    def read(part: NodeRequest) -> NodeResult:
-        try:
-            own = entities if part is call else [entities[place[t.ref]] for t in part.targets]
-            return result(part, Outcome.ANSWERED, None, check_entities(own, part, subquery, pages))
-        except InvalidAnswer as error:
-            return result(part, Outcome.INVALID_RESPONSE, error.reason)
-        except Exception as error:  # noqa: BLE001 - what reading it stumbles over must not become the query's either
-            return result(part, Outcome.INVALID_RESPONSE, type(error).__name__)
-
     try:
         if call.reduced is not None:
             filled = call.reduced.fill(body)
             body, invalid = filled.body, filled.invalid
         entities = decode_answer(body, call, subquery)
-    except (InvalidAnswer, Unfit) as error:
-        return tuple(result(part, Outcome.INVALID_RESPONSE, error.reason) for part in parts)
-    except Exception as error:  # noqa: BLE001 - the same
-        return tuple(result(part, Outcome.INVALID_RESPONSE, type(error).__name__) for part in parts)
+    except Exception as error:  # noqa: BLE001 - what reading it stumbles over must not become the query's either
+        return tuple(NodeResult(part, Outcome.INVALID_RESPONSE, _why(error), took_ms) for part in parts)
     place = {t.ref: n for n, t in enumerate(call.targets)} if len(parts) > 1 else {}
-    return tuple(map(read, parts))
+    results: list[NodeResult] = []
+    for part in parts:
+        try:
+            own = [entities[place[t.ref]] for t in part.targets] if place else entities
+            checked = check_entities(own, part, subquery, pages)
+            results.append(NodeResult(part, Outcome.ANSWERED, None, took_ms, checked, invalid))
+        except Exception as error:  # noqa: BLE001 - the same
+            results.append(NodeResult(part, Outcome.INVALID_RESPONSE, _why(error), took_ms))
+    return tuple(results)
+
+
+def _why(error: Exception) -> str:
+    return error.reason if isinstance(error, InvalidAnswer | Unfit) else type(error).__name__
 
 
 def _fault(error: TransportError) -> tuple[Outcome, str | None]:

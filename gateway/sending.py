@@ -61,7 +61,7 @@ async def send_post(
         room.leave()
 
 
-async def _call(transport: Transport, request: NodeRequest, post: Post, seconds: float, cap: int) -> bytes:
+def _call(transport: Transport, request: NodeRequest, post: Post, seconds: float, cap: int) -> Awaitable[bytes]:
     if seconds <= 0:
         raise TransportError(Fault.TIMED_OUT)
     headers = {
@@ -69,7 +69,7 @@ async def _call(transport: Transport, request: NodeRequest, post: Post, seconds:
         "content-type": "application/json",
         "deadline-milliseconds": str(int(seconds * 1000)),
     }
-    return await transport.post(f"{request.node.url}/graphql", post.body, headers, seconds, cap)
+    return transport.post(f"{request.node.url}/graphql", post.body, headers, seconds, cap)
 
 
 def sender(
