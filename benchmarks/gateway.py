@@ -24,15 +24,15 @@ from benchmarks import hospital
 from benchmarks.replay import ref_of
 from compose.demo.launch import RunningCity, free_port, launch, wait_for
 from gateway.access.callers import Role
-from gateway.credentials import Authentic
-from gateway.enrolment import enrol, invite
-from gateway.key_ring import LiveKeys, load_keys
+from gateway.city.credentials import Authentic
+from gateway.city.enrolment import enrol, invite
+from gateway.city.registry import register_facility
+from gateway.city.sync import take_in
+from gateway.identity.key_ring import LiveKeys, load_keys
 from gateway.keys import load_signing_key
-from gateway.registry import register_facility
 from gateway.settings import Settings, load_settings
 from gateway.store.engine import Store, open_store
 from gateway.store.tables import FACILITY, NODE
-from gateway.sync import take_in
 from schema.elements import Feed, Gender
 from schema.identity import IdentifierKind, canonical
 from schema.messages import (

@@ -9,13 +9,13 @@ from typing import Any
 
 import msgspec
 
+from gateway.city.registry import City
 from gateway.connection import ConnectionWriter
 from gateway.copies import losing
 from gateway.coverage import Assessment, statement_status
 from gateway.cursor import CursorSeal, Walk
 from gateway.ledger import facility_value
 from gateway.merge import merge
-from gateway.registry import City
 from gateway.scatter import NodeResult
 from gateway.shape import Shape
 from gateway.strictness import AnswerWithheld

@@ -22,24 +22,24 @@ from starlette.types import Lifespan, Receive, Scope, Send
 from gateway.access.callers import Authenticator, Unauthenticated
 from gateway.access.grants import GrantStore
 from gateway.access.issuer import demo_trust
-from gateway.call_transport import CallTransport
+from gateway.city.registry import Registry
+from gateway.city.routes import node_routes
 from gateway.errors import StoreUnavailable
 from gateway.graph import GatewayContext, city_schema
 from gateway.history import History
-from gateway.key_ring import KeyRing
+from gateway.identity.key_ring import KeyRing
+from gateway.identity.locator import Locator, People, SqliteLocator
+from gateway.identity.locator_postgres import PostgresLocator
+from gateway.identity.rotation import settle_keys
 from gateway.keys import load_signing_key
-from gateway.live import Listener, Live
-from gateway.live_routes import EVENT_STREAM, Operations
-from gateway.locator import Locator, People, SqliteLocator
-from gateway.locator_postgres import PostgresLocator
-from gateway.node_routes import node_routes
-from gateway.registry import Registry
-from gateway.rotation import settle_keys
+from gateway.live.call_transport import CallTransport
+from gateway.live.live import Listener, Live
+from gateway.live.routes import EVENT_STREAM, Operations
+from gateway.live.web_socket import WebSocketEndpoint
 from gateway.settings import Settings
 from gateway.store.engine import Store, open_store
 from gateway.store.migrate import prepare
 from gateway.transport import TRANSPORTS
-from gateway.web_socket import WebSocketEndpoint
 from schema.execution import Executor, Request
 from schema.messages import PublicKey
 from schema.over_http import Answer, HttpRefusal, answer, media_type, read_get, read_post, refused

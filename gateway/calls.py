@@ -13,12 +13,12 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from gateway.access.decide import Permit
 from gateway.answer import Prepared
-from gateway.choice import Choice
+from gateway.city.registry import City
 from gateway.cursor import CursorSeal, Place, Walk
-from gateway.identity import CityKey
+from gateway.identity.choice import Choice
+from gateway.identity.city_key import CityKey
 from gateway.plan import NodeRequest, QueryPlan, Target, request_variables
 from gateway.reading import Slice
-from gateway.registry import City
 from gateway.sending import Post
 from gateway.walk import place_for
 from schema.delegation import Allowed, Delegation, Subject, new_delegation, sign_delegations

@@ -11,11 +11,13 @@ from typing import Annotated, Any
 import typer
 from sqlalchemy import select
 
-from gateway import enrolment, identity_cli, registry, rotation
 from gateway.access import issuer
+from gateway.city import enrolment, registry
 from gateway.errors import ClientError, GatewayError
-from gateway.identity import create_city_key
-from gateway.key_ring import key_files, load_keys
+from gateway.identity import cli as identity_cli
+from gateway.identity import rotation
+from gateway.identity.city_key import create_city_key
+from gateway.identity.key_ring import key_files, load_keys
 from gateway.keys import create_signing_key, load_signing_key
 from gateway.settings import CONFIG_VARIABLE, Settings, load_settings
 from gateway.store.command import with_store

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from gateway.choice import Choice, Located, Withheld
-from gateway.identity import PersonDigest, agrees
+from gateway.identity.choice import Choice, Located, Withheld
+from gateway.identity.city_key import PersonDigest, agrees
 
 
 def choose_beside(

@@ -11,10 +11,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from gateway.choice import Withheld
+from gateway.city.registry import City
 from gateway.copy_lines import line_with_copy
+from gateway.identity.choice import Withheld
 from gateway.plan import NEW_SINCE_FIRST_PAGE, QueryPlan, cannot_hold
-from gateway.registry import City
 from gateway.scatter import NodeResult
 from gateway.subquery import SubQuery
 from schema.coverage import Completeness, Outcome, StatementStatus

@@ -19,11 +19,11 @@ from gateway.answer import Answer
 from gateway.calls import CONTRACT_VERSION
 from gateway.errors import ClientError
 from gateway.history import History, Question
-from gateway.live import Event, Listener, Live
-from gateway.live_event import compile_live
+from gateway.live.event import compile_live
+from gateway.live.live import Event, Listener, Live
+from gateway.live.subscription import Subscription
 from gateway.prepare import check_coverage, check_identifier, prepared_of, refused
 from gateway.strictness import LENIENT, Strictness
-from gateway.subscription import Subscription
 from schema.access import AccessInput, Basis, Grant, GrantInput, PatientBy, Purpose
 from schema.clinical import RECORD_TYPES
 from schema.connections import connection_fields

@@ -21,16 +21,16 @@ from gateway.answer import Answer, Asked, Prepared, write_answer
 from gateway.breaker import Breakers, Rules
 from gateway.bulkhead import Bulkheads
 from gateway.calls import Call, Inquiry, calls_of, posts_of
+from gateway.city.registry import City, Registry
 from gateway.copy_lines import heed
 from gateway.coverage import Assessment, assess
 from gateway.cursor import LIFE_SECONDS, BadCursor, CursorSeal, Walk, binding_of
 from gateway.errors import ClientError, KeyBehind
-from gateway.identity import CityKey
-from gateway.key_ring import KeyRing, LiveKeys
+from gateway.identity.city_key import CityKey
+from gateway.identity.key_ring import KeyRing, LiveKeys
+from gateway.identity.locator import People
 from gateway.ledger import as_value
-from gateway.locator import People
 from gateway.plan import QueryPlan, page_sizes, plan_query
-from gateway.registry import City, Registry
 from gateway.scatter import NodeResult, ask_parts, failed_nodes, gathered
 from gateway.sending import Post, send_post
 from gateway.settings import Settings

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from gateway import advice
+from gateway.city.registry import City
 from gateway.coverage import SOUND, Assessment, Line
-from gateway.registry import City
 
 
 def as_value(assessment: Assessment, city: City, notices: list[advice.Text]) -> Mapping[str, Any]:

@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from gateway.choice import Choice
+from gateway.city.registry import City, Copy, FacilityState, Node
+from gateway.contracts.reduced import Reduced, reduce
 from gateway.cursor import Place, Walk
 from gateway.errors import ClientError
-from gateway.reduced import Reduced, reduce
-from gateway.registry import City, Copy, FacilityState, Node
+from gateway.identity.choice import Choice
 from gateway.subquery import ConnectionPlan, SubQuery
 from gateway.walk import has_part, is_new
 from schema.coverage import Outcome, held_kinds

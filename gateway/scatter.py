@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gateway.breaker import Breakers
-from gateway.filling import Unfit
+from gateway.contracts.filling import Unfit
 from gateway.plan import NodeRequest, QueryPlan
 from gateway.reading import InvalidAnswer, Slice, check_entities, decode_answer
 from gateway.sending import Send

@@ -9,11 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from gateway.city.registry import City
 from gateway.coverage import Assessment
 from gateway.errors import ClientError
 from gateway.ledger import advice_of, facility_value
 from gateway.plan import unknown_facility
-from gateway.registry import City
 from schema.coverage import Completeness, Outcome
 
 

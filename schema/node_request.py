@@ -1,6 +1,6 @@
 """How a node proves that a request to the gateway is its own: a signed statement over the body, good for 30 seconds.
 
-The counterpart of delegation.py, in the other direction. Replay memory lives in gateway/credentials.py. No clock and no
+The counterpart of delegation.py, in the other direction. Replay memory lives in gateway/city/credentials.py. No clock and no
 randomness here: both are passed in.
 """
 

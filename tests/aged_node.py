@@ -22,7 +22,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from gateway.contracts import digest_of
+from gateway.contracts.contract import digest_of
 from schema.delegation import verify_delegation
 from schema.elements import Feed
 from schema.jws import key_id

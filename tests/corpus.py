@@ -12,12 +12,12 @@ from typing import Any
 
 from sqlalchemy import insert, select, update
 
-from gateway.choice import Choice, Located
-from gateway.credentials import Authentic
-from gateway.key_ring import load_keys
-from gateway.locator import People, SqliteLocator
+from gateway.city.credentials import Authentic
+from gateway.city.sync import take_in
+from gateway.identity.choice import Choice, Located
+from gateway.identity.key_ring import load_keys
+from gateway.identity.locator import People, SqliteLocator
 from gateway.store.tables import FACILITY, NODE, NODE_POSITION
-from gateway.sync import take_in
 from node_agent.changes import read_batch
 from node_agent.feeds.bhyt.patient import patient_of
 from node_agent.feeds.bhyt.rows import Notes, Row

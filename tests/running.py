@@ -18,14 +18,14 @@ import uvicorn
 from starlette.applications import Starlette
 
 from gateway.app import locator_of
-from gateway.choice import Located, place
-from gateway.enrolment import invite, revoke
-from gateway.identity import CityKey, create_city_key, load_city_key
-from gateway.key_ring import KeyRing
+from gateway.city.enrolment import invite, revoke
+from gateway.city.registry import City, Registry, read_city, register_facility
+from gateway.city.routes import node_routes
+from gateway.identity.choice import Located, place
+from gateway.identity.city_key import CityKey, create_city_key, load_city_key
+from gateway.identity.key_ring import KeyRing
+from gateway.identity.locator import SqliteLocator, located
 from gateway.keys import create_signing_key, load_signing_key
-from gateway.locator import SqliteLocator, located
-from gateway.node_routes import node_routes
-from gateway.registry import City, Registry, read_city, register_facility
 from gateway.settings import Settings
 from gateway.store.engine import Store, open_store
 from gateway.store.migrate import prepare

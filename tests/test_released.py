@@ -16,11 +16,11 @@ from graphql import (
     find_dangerous_changes,
 )
 
-from gateway.contracts import assumed, digest_of
+from gateway.contracts.contract import assumed, digest_of
 from schema.messages import CONTRACT_VERSION
 from schema.sdl import FILES, FOLDER, printed
 
-# An added enum value reaches no older client (gateway/filling.py); an added type, argument or interface disturbs nobody. A
+# An added enum value reaches no older client (gateway/contracts/filling.py); an added type, argument or interface disturbs nobody. A
 # default that changes makes the same query mean something else.
 SILENT = frozenset({DangerousChangeType.ARG_DEFAULT_VALUE_CHANGE, DangerousChangeType.INPUT_FIELD_DEFAULT_VALUE_CHANGE})
 RELEASED = re.compile(r"(gateway|node)-(\d+)\.(\d+)\.graphql")

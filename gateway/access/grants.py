@@ -22,7 +22,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.errors import ClientError, StoreUnavailable
-from gateway.rotation import carry_over
+from gateway.identity.rotation import carry_over
 from gateway.store.engine import Hold, Store
 from gateway.store.grants import COLUMNS, GRANTS, NEXT_VERSION
 from gateway.store.reader import PointReader

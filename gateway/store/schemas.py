@@ -1,4 +1,4 @@
-"""The printed schemas that nodes sent, one a hash (revision 0005). What they mean is gateway/contracts.py."""
+"""The printed schemas that nodes sent, one a hash (revision 0005). What they mean is gateway/contracts/contract.py."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from sqlalchemy import Table, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlmodel import Field
 
-from gateway.contracts import SDL_LIMIT, digest_of, ours
+from gateway.contracts.contract import SDL_LIMIT, digest_of, ours
 from gateway.store.tables import METADATA, NODE, GatewayModel
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from gateway.city.registry import read_city
 from gateway.keys import load_signing_key
-from gateway.registry import read_city
 from gateway.settings import Settings
 from gateway.store.engine import open_store
 from tests.end_to_end.conftest import TestCity

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from gateway.inspection import quarantined
-from gateway.locator import ROWS_LIMIT
+from gateway.identity.inspection import quarantined
+from gateway.identity.locator import ROWS_LIMIT
 from schema.identity import IdentifierKind
 from tests.codes import ROOT
 from tests.corpus import FACILITIES, Corpus, Measured, measure

@@ -13,8 +13,8 @@ import pytest
 from benchmarks import hospital
 from compose.demo.launch import NodeSpec, Process, RunningCity, free_port, launch, wait_for
 from gateway.access.callers import Role
-from gateway.enrolment import revoke
-from gateway.registry import read_city
+from gateway.city.enrolment import revoke
+from gateway.city.registry import read_city
 from gateway.settings import Settings
 from gateway.store.engine import open_store
 from schema.identity import IdentifierKind, canonical

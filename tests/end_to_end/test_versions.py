@@ -15,7 +15,7 @@ import pytest
 from compose.demo.data import build_city
 from compose.demo.launch import NodeSpec, RunningCity, launch
 from gateway.access.callers import Role
-from gateway.contracts import digest_of
+from gateway.contracts.contract import digest_of
 from schema.elements import RecordKind
 from schema.identity import Identifier, IdentifierKind
 from tests.aged_node import AgedNode

@@ -11,11 +11,11 @@ from typing import Any
 
 import msgspec
 
+from gateway.city.registry import City
 from gateway.coverage import Assessment, assess
 from gateway.merge import merge
 from gateway.plan import NodeRequest, QueryPlan, page_sizes, plan_query, request_variables
 from gateway.reading import Slice
-from gateway.registry import City
 from gateway.scatter import NodeResult, scatter
 from schema.elements import RecordKind
 from tests.gateway.ages import SDL, Aged

@@ -28,7 +28,7 @@ from graphql import (
     visit,
 )
 
-from gateway.contracts import Contract, read_contract
+from gateway.contracts.contract import Contract, read_contract
 from schema.elements import RecordKind
 from schema.sdl import printed
 from tests import plain

@@ -12,12 +12,12 @@ import msgspec
 from graphql import FieldNode
 
 from gateway.answer import Prepared
-from gateway.choice import Choice, Located, Withheld
+from gateway.city.registry import City, FacilityState, Node
 from gateway.connection import ConnectionWriter
 from gateway.graph import city_schema
-from gateway.identity import UNKNOWN_PERSON
+from gateway.identity.choice import Choice, Located, Withheld
+from gateway.identity.city_key import UNKNOWN_PERSON
 from gateway.plan import NodeRequest, Target
-from gateway.registry import City, FacilityState, Node
 from gateway.shape import shape
 from gateway.subquery import SubQuery, compile_subquery
 from node_agent.records import ParsedPatient

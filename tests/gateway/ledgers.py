@@ -8,9 +8,9 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from gateway.city.registry import City
 from gateway.coverage import SOUND, Assessment, assess
 from gateway.plan import NodeRequest, QueryPlan, Target, plan_query
-from gateway.registry import City
 from gateway.scatter import NodeResult
 from schema.coverage import Outcome
 from schema.elements import Feed, RecordKind

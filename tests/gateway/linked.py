@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from gateway.choice import NO_SPLITS, Choice, Located, Splits, choose
-from gateway.identity import CityKey
-from gateway.linking import link, ways
+from gateway.identity.choice import NO_SPLITS, Choice, Located, Splits, choose
+from gateway.identity.city_key import CityKey
+from gateway.identity.linking import link, ways
 from gateway.store.tables import KIND_NUMBERS
 from schema.identity import IdentifierKind
 

@@ -19,11 +19,11 @@ import uvicorn
 from gateway.access.callers import DEMO_ISSUER, Role
 from gateway.access.issuer import DevelopmentIssuer
 from gateway.app import MAX_REQUEST_BYTES, create_app
+from gateway.city.registry import register_facility
 from gateway.cursor import CursorSeal, Walk, binding_of
 from gateway.history import History
-from gateway.identity import create_city_key, load_city_key
+from gateway.identity.city_key import create_city_key, load_city_key
 from gateway.keys import create_signing_key
-from gateway.registry import register_facility
 from gateway.settings import Settings
 from gateway.store.engine import open_store
 from gateway.store.migrate import prepare

@@ -12,8 +12,8 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Connection
 
+from gateway.city.registry import read_city
 from gateway.errors import StoreTooNew
-from gateway.registry import read_city
 from gateway.settings import Settings
 from gateway.store.engine import open_store
 from gateway.store.migrate import prepare, upgrade

@@ -14,18 +14,18 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import func, select
 
-from gateway.credentials import Authentic, Credentials
-from gateway.enrolment import enrol, invite, revoke
+from gateway.city.credentials import Authentic, Credentials
+from gateway.city.enrolment import enrol, invite, revoke
+from gateway.city.registry import Registry, read_city, register_facility
+from gateway.city.sync import take_in
 from gateway.errors import EnrolmentRefused, FacilityNotYours, NodeRefused, StoreUnavailable
-from gateway.identity import CityKey
-from gateway.key_ring import LiveKeys
-from gateway.registry import Registry, read_city, register_facility
+from gateway.identity.city_key import CityKey
+from gateway.identity.key_ring import LiveKeys
 from gateway.settings import Settings
 from gateway.store import engine
 from gateway.store.engine import Hold, Store, open_store
 from gateway.store.migrate import prepare
 from gateway.store.tables import FACILITY, FACILITY_HEALTH, LOCATOR, NODE, NODE_POSITION
-from gateway.sync import take_in
 from schema.elements import Feed
 from schema.identity import IdentifierKind
 from schema.messages import EnrolmentReply, EnrolmentRequest, PublicKey, SyncRequest

@@ -13,8 +13,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from gateway.access.callers import Role
 from gateway.app import locator_of
+from gateway.city.registry import City, read_city
 from gateway.errors import StoreUnavailable
-from gateway.registry import City, read_city
 from gateway.settings import Settings
 from gateway.store.engine import open_store
 from gateway.store.migrate import prepare

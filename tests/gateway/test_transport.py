@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from gateway.call_transport import CallTransport
+from gateway.live.call_transport import CallTransport
 from gateway.transport import TRANSPORTS, Fault, Transport, TransportError
 from tests.gateway.misbehaving import CAP, Misbehaving
 from tests.ports import free_port

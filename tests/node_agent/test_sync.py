@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import func, select
 
-from gateway.rotation import retire, rotate
+from gateway.identity.rotation import retire, rotate
 from node_agent.store.engine import Store
 from node_agent.sync import WAIT_SECONDS_LIMIT, backoff_seconds
 from schema.identity import IdentifierKind

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import delete
 
-from gateway.contracts import digest_of, read_contract
+from gateway.contracts.contract import digest_of, read_contract
 from gateway.store import schemas
 from schema.sdl import printed
 from tests.gateway.ages import older

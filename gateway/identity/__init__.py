@@ -1,0 +1,1 @@
+"""Who is one person: the city key, tokens, the locator, and which rows may be shown together (DESIGN 4)."""
