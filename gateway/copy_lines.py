@@ -7,13 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
+from gateway.line import Line
 from gateway.scatter import NodeResult
 from schema.coverage import Outcome
-
-if TYPE_CHECKING:
-    from gateway.coverage import Line
 
 ONLY = "WAREHOUSE_ONLY"  # the line is the warehouse's: the facility has no node that knows this patient
 SHOWN = "WAREHOUSE_COPY"  # the facility's own node failed; the rows shown are copies

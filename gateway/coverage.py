@@ -13,56 +13,16 @@ from typing import Any
 
 from gateway.city.registry import City
 from gateway.copy_lines import line_with_copy
-from gateway.identity.choice import Withheld
-from gateway.plan import NEW_SINCE_FIRST_PAGE, QueryPlan, cannot_hold
+from gateway.line import DOUBTFUL, PARTLY, RANK, SOUND, KindLines, Line, joined
+from gateway.plan import QueryPlan, cannot_hold
 from gateway.scatter import NodeResult
+from gateway.standing import standing_of
 from gateway.subquery import SubQuery
 from schema.coverage import Completeness, Outcome, StatementStatus
 from schema.elements import RecordKind
 
-SOUND = frozenset({Outcome.ANSWERED, Outcome.EMPTY, Outcome.NOT_HELD, Outcome.NOT_ASKED})
-DOUBTFUL = Withheld.IDENTITY_DOUBTFUL.value
 GAP = "GAP"
-PARTLY = frozenset({Outcome.UNSUPPORTED, Outcome.INVALID_RESPONSE})  # what can befall one kind of a node that answers
 KINDS_MISSING = {Outcome.UNSUPPORTED: "KINDS_UNSUPPORTED", Outcome.INVALID_RESPONSE: "KINDS_INVALID"}
-_RANK = {outcome: rank for rank, outcome in enumerate(Outcome)}
-
-KindLines = tuple[tuple[RecordKind, Outcome, str | None, int], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """One facility's line, before texts. by_copy: a warehouse stands in here, or is missing: UNCERTAIN at best."""
-
-    facility: str
-    outcome: Outcome
-    reason: str | None
-    kinds: KindLines = ()
-    failed_items: int = 0
-    took_ms: int | None = None
-    as_of: str | None = None
-    lag_seconds: int | None = None
-    doubtful: bool = False
-    by_copy: bool = False
-
-    @property
-    def sound(self) -> bool:
-        """Nothing of this located facility is known to be missing. doubtful: a row here may carry a parent's card, and
-        whether it is this person's is open: the answer is then UNCERTAIN, not INCOMPLETE (a newborn's mother is not ill-served).
-        """
-        # A joined line has the doubt as its reason beside an outcome of its other rows, which must not be excused by it.
-        doubt_alone = self.outcome is Outcome.WITHHELD and self.reason == DOUBTFUL
-        return (self.outcome in SOUND or doubt_alone) and not self.failed_items and self.reason != NEW_SINCE_FIRST_PAGE
-
-    @property
-    def whole(self) -> bool:
-        """Sound, and no kind of it is missing."""
-        return self.sound and not any(outcome in PARTLY for _, outcome, _, _ in self.kinds)
-
-    @property
-    def records(self) -> int:
-        """Source records this facility sent for this page."""
-        return sum(count for *_, count in self.kinds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,24 +66,19 @@ def assess(
             if request.node.id in gaps and line.outcome in SOUND:
                 line = replace(line, outcome=Outcome.TRUNCATED, reason=GAP, kinds=tuple(map(_truncated, line.kinds)))
             (copies if request.node.warehouse else lines).setdefault(target.facility, []).append(line)
-    whole = {code: _joined(some) for code, some in lines.items()}
+    whole = {code: joined(some) for code, some in lines.items()}
     for code, some in copies.items():
-        whole[code] = line_with_copy(whole.get(code), _joined(some))
+        whole[code] = line_with_copy(whole.get(code), joined(some))
     located = tuple(whole[code] for code in sorted(whole))
-    behind = tuple(
-        Line(state.code, Outcome.LOCATOR_BEHIND, "NOT_CONNECTED" if state.node_id is None else "SYNC_BEHIND")
-        for state in city.facilities.values()
-        if not _current(state.synced_at, now, fresh_seconds)
-    )
-    silent = any(s.lagging for s in city.facilities.values() if s.node_id is not None)
+    standing = standing_of(city, now, fresh_seconds)
     completeness = Completeness.COMPLETE
-    if behind or silent or not located or any(line.doubtful or line.by_copy for line in located):
+    if standing.behind or standing.silent or not located or any(line.doubtful or line.by_copy for line in located):
         completeness = Completeness.UNCERTAIN
     if any(not line.whole for line in located):
         completeness = Completeness.INCOMPLETE
-    connected = sum(state.node_id is not None for state in city.facilities.values())
     registered = len(city.facilities)
-    return Assessment(completeness, located, behind, registered, connected, registered - len(behind))
+    current = registered - len(standing.behind)
+    return Assessment(completeness, located, standing.behind, registered, standing.connected, current)
 
 
 def _truncated(
@@ -131,10 +86,6 @@ def _truncated(
 ) -> tuple[RecordKind, Outcome, str | None, int]:
     name, outcome, _, count = kind
     return (name, Outcome.TRUNCATED, GAP, count) if outcome in (Outcome.ANSWERED, Outcome.EMPTY) else kind
-
-
-def _current(synced_at: datetime | None, now: datetime, fresh_seconds: float) -> bool:
-    return synced_at is not None and (now - synced_at).total_seconds() <= fresh_seconds
 
 
 def _line(plan: QueryPlan, result: NodeResult, number: int, facility: str, city: City, subquery: SubQuery) -> Line:
@@ -154,7 +105,7 @@ def _line(plan: QueryPlan, result: NodeResult, number: int, facility: str, city:
     broken = [(o, why) for _, o, why, _ in kinds if o not in SOUND and o not in PARTLY]
     outcome, reason = Outcome.EMPTY, None
     if broken:  # a line is never better than its kinds
-        outcome, reason = max(broken, key=lambda kind: _RANK[kind[0]])
+        outcome, reason = max(broken, key=lambda kind: RANK[kind[0]])
     elif lagging:
         outcome, reason = Outcome.LAGGING, "FEED_SILENT"
     elif any(o is Outcome.ANSWERED for o in own):
@@ -163,7 +114,7 @@ def _line(plan: QueryPlan, result: NodeResult, number: int, facility: str, city:
         outcome = Outcome.NOT_HELD
     if partly and not lagging:
         # Rows of other kinds are an answer. Without any, "nothing here" would be a lie.
-        worst = max(partly, key=_RANK.__getitem__)
+        worst = max(partly, key=RANK.__getitem__)
         outcome, reason = (outcome if outcome is Outcome.ANSWERED else worst), KINDS_MISSING[worst]
     if entity.ledger.failedItems:
         reason = "FAILED_ITEMS"
@@ -212,37 +163,6 @@ def _counts(subquery: SubQuery, entity: Any) -> dict[RecordKind, int]:
         for kind, name in ((RecordKind.PRESCRIPTION, "m0"), (RecordKind.MEDICATION_ADMINISTRATION, "m1")):
             counts[kind] = max(counts.get(kind, 0), len(getattr(entity, name).edges))
     return counts
-
-
-def _joined(lines: list[Line]) -> Line:
-    """One line a facility: several patient rows there count together, and the worst outcome speaks for all."""
-    if len(lines) == 1:
-        return lines[0]
-    certain = [line for line in lines if not line.doubtful]
-    if certain and len(certain) < len(lines):
-        joined = _joined(certain)
-        # The doubt must not pass for the reason of a failure beside it, and excuse that.
-        reason = DOUBTFUL if joined.reason is None and joined.outcome in SOUND else joined.reason
-        return replace(joined, reason=reason, doubtful=True)
-    worst = max(lines, key=lambda line: (_RANK[line.outcome], not line.sound))
-    if worst.outcome is Outcome.EMPTY:
-        worst = next((line for line in lines if line.outcome is Outcome.ANSWERED), worst)
-    kinds: dict[RecordKind, tuple[Outcome, str | None, int]] = {}
-    for kind, outcome, reason, count in (k for line in lines for k in line.kinds):
-        old = kinds.get(kind, (Outcome.EMPTY, None, 0))
-        bad = max(((outcome, reason), old[:2]), key=lambda o: _RANK[o[0]] if o[0] is not Outcome.EMPTY else -1)
-        kinds[kind] = (*bad, old[2] + count)
-    return Line(
-        worst.facility,
-        worst.outcome,
-        worst.reason or next((line.reason for line in lines if line.reason), None),
-        tuple((kind, *rest) for kind, rest in kinds.items()),
-        sum(line.failed_items for line in lines),
-        max((line.took_ms for line in lines if line.took_ms is not None), default=None),
-        worst.as_of,
-        worst.lag_seconds,
-        worst.doubtful,
-    )
 
 
 def statement_status(

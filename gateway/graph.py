@@ -19,6 +19,7 @@ from gateway.answer import Answer
 from gateway.calls import CONTRACT_VERSION
 from gateway.errors import ClientError
 from gateway.history import History, Question
+from gateway.ledger import mirrored
 from gateway.live.event import compile_live
 from gateway.live.live import Event, Listener, Live
 from gateway.live.subscription import Subscription
@@ -189,7 +190,7 @@ async def patient_answer(
         )
     question = Question(context.caller, by, access, prepared, raw, strictness)
     answer: Answer = await answering(context.answer(question))
-    context.extensions.setdefault("coverage", {})[info.path.key] = answer.coverage
+    context.extensions.setdefault("coverage", {})[info.path.key] = mirrored(answer.coverage)
     context.errors += [{**error, "path": [info.path.key]} for error in answer.errors]
     if answer.failure is not None:
         failure = answer.failure

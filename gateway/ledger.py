@@ -10,19 +10,17 @@ from typing import Any
 
 from gateway import advice
 from gateway.city.registry import City
-from gateway.coverage import SOUND, Assessment, Line
+from gateway.coverage import Assessment
+from gateway.line import SOUND, Line
+from gateway.shape import Tail, Tailed, written
 
 
 def as_value(assessment: Assessment, city: City, notices: list[advice.Text]) -> Mapping[str, Any]:
     """The Coverage of an answer by GraphQL names, texts bilingual; gateway/shape.py cuts it to the client's selection."""
-    lines = [
-        *assessment.located,
-        *(b for b in assessment.behind if b.facility not in {x.facility for x in assessment.located}),
-    ]
     summary = advice.SUMMARY[assessment.completeness] if assessment.located else advice.NONE_LOCATED
     return {
         "completeness": assessment.completeness.value,
-        "facilities": [line_value(line, city) for line in lines],
+        "facilities": _lines(assessment, city),
         "registered": assessment.registered,
         "connected": assessment.connected,
         "current": assessment.current,
@@ -30,6 +28,23 @@ def as_value(assessment: Assessment, city: City, notices: list[advice.Text]) -> 
         "summary": summary,
         "notices": {language: [notice[language] for notice in notices] for language in ("VI", "EN")},
     }
+
+
+def mirrored(coverage: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The value as `extensions.coverage` shows it: whole, with what many answers have in common written already."""
+    return {**coverage, "facilities": written(coverage["facilities"])}
+
+
+def _lines(assessment: Assessment, city: City) -> list[Mapping[str, Any]]:
+    """A facility that is located and behind has the line of its answer alone."""
+    located = [line_value(line, city) for line in assessment.located]
+    if not assessment.behind:
+        return located
+    known = city.memory.get(Tail)
+    if known is None or known[0] is not assessment.behind:
+        tail = Tail({line.facility: line_value(line, city) for line in assessment.behind})
+        known = city.memory[Tail] = assessment.behind, tail
+    return Tailed(located, known[1], frozenset(line.facility for line in assessment.located))
 
 
 def line_value(line: Line, city: City) -> Mapping[str, Any]:

@@ -80,13 +80,17 @@ class Copy:
 @dataclass(frozen=True, slots=True)
 class City:
     """facilities by code and nodes by id, both in sorted order; copies by facility code, of warehouses that are
-    not revoked; warehouses by node id, all of them; key_version: the newest of the city key. Never changed in place."""
+    not revoked; warehouses by node id, all of them; key_version: the newest of the city key. Never changed in place.
+
+    memory: what others made of this value alone, by whoever made it; it goes with the value.
+    """
 
     facilities: Mapping[str, FacilityState]
     nodes: Mapping[str, Node]
     copies: Mapping[str, tuple[Copy, ...]] = field(default_factory=lambda: MappingProxyType({}))
     key_version: int = 0
     warehouses: frozenset[str] = field(init=False)
+    memory: dict[Any, Any] = field(init=False, compare=False, repr=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "warehouses", frozenset(n.id for n in self.nodes.values() if n.warehouse))

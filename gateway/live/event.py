@@ -21,9 +21,9 @@ from graphql import (
 from gateway.answer import Asked, Prepared
 from gateway.connection import ConnectionWriter
 from gateway.copies import losing
-from gateway.coverage import Line
 from gateway.cursor import Walk
 from gateway.ledger import facility_value, line_value
+from gateway.line import Line
 from gateway.merge import Page, merge
 from gateway.prepare import prepared_of
 from gateway.scatter import NodeResult

@@ -21,6 +21,7 @@ from starlette.types import Receive, Send
 from gateway.access.callers import Caller
 from gateway.errors import ClientError
 from gateway.graph import GatewayContext
+from gateway.ledger import mirrored
 from gateway.live.live import Event, Listener, Live
 from gateway.prepare import refused
 from schema.execution import Executor, Request, Result
@@ -157,7 +158,7 @@ def _next(event: Event) -> Payload:
     head = b'{"data":{' + _JSON.encode(event.key) + b":" + event.body + b"}"
     if event.coverage is None:
         return Payload(head + b"}")
-    return Payload(head + b',"extensions":' + _JSON.encode({"coverage": {event.key: event.coverage}}) + b"}")
+    return Payload(head + b',"extensions":' + _JSON.encode({"coverage": {event.key: mirrored(event.coverage)}}) + b"}")
 
 
 def _failure(code: str, message: str, key: str | None) -> Payload:

@@ -9,7 +9,8 @@ from typing import Any
 from hypothesis import strategies as st
 
 from gateway.city.registry import City
-from gateway.coverage import SOUND, Assessment, assess
+from gateway.coverage import Assessment, assess
+from gateway.line import SOUND
 from gateway.plan import NodeRequest, QueryPlan, Target, plan_query
 from gateway.scatter import NodeResult
 from schema.coverage import Outcome

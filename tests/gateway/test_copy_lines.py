@@ -14,10 +14,11 @@ from gateway.answer import ALLERGIES, allergy_status
 from gateway.city.registry import City, Copy, Node
 from gateway.copies import choose_beside
 from gateway.copy_lines import ANSWERS, MISSING, ONLY, SHOWN, heed
-from gateway.coverage import Assessment, Line, statement_status
+from gateway.coverage import Assessment, statement_status
 from gateway.identity.choice import Choice, Located, Withheld, choose
 from gateway.identity.city_key import PersonDigest, agrees
 from gateway.ledger import as_value
+from gateway.line import Line
 from gateway.plan import QueryPlan, plan_query
 from gateway.scatter import NodeResult
 from schema.coverage import Completeness, Outcome, StatementStatus

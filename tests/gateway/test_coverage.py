@@ -11,8 +11,9 @@ import pytest
 from gateway.advice import ADVICE
 from gateway.answer import ALLERGIES
 from gateway.city.registry import City
-from gateway.coverage import SOUND, Assessment, Line, statement_status
+from gateway.coverage import Assessment, statement_status
 from gateway.ledger import as_value
+from gateway.line import SOUND, Line
 from gateway.scatter import NodeResult
 from schema.coverage import Completeness, Outcome, StatementStatus
 from schema.elements import Feed, RecordKind

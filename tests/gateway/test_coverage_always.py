@@ -9,8 +9,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gateway.answer import ALLERGIES, MEDICINES, allergy_status
-from gateway.coverage import Assessment, Line, statement_status
+from gateway.coverage import Assessment, statement_status
 from gateway.ledger import as_value
+from gateway.line import Line
 from schema.coverage import Completeness, Outcome, StatementStatus
 from schema.elements import Feed, RecordKind
 from tests.gateway.ledgers import ALLERGY, ASKED, Made, assessed, ledger

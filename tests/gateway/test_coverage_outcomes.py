@@ -12,7 +12,7 @@ from functools import cache
 import pytest
 
 from gateway import advice
-from gateway.coverage import SOUND
+from gateway.line import SOUND
 from schema.coverage import Completeness, Language, Outcome
 from tests.codes import ROOT
 from tests.test_docs import README, rows, section

@@ -19,8 +19,9 @@ from graphql import (
 from hypothesis import HealthCheck, given, settings
 
 from gateway.advice import ADVICE, DOUBTFUL, FAILED_ITEMS, NONE_LOCATED, SUMMARY, text
-from gateway.coverage import SOUND, Assessment, Line
+from gateway.coverage import Assessment
 from gateway.ledger import as_value
+from gateway.line import SOUND, Line
 from schema.coverage import Completeness, Language, Outcome
 from schema.elements import RecordKind
 from schema.scalars import PARTIAL_DATE

@@ -15,7 +15,7 @@ from gateway.advice import LAW_HIDDEN, SUMMARY
 from gateway.coverage import assess
 from gateway.ledger import as_value
 from gateway.plan import plan_query
-from gateway.shape import Shape, shape
+from gateway.shape import Shape, Tail, Tailed, shape
 from schema.coverage import Completeness, Outcome
 from schema.elements import RecordKind
 from tests import plain
@@ -37,7 +37,11 @@ def shaped(coverage: str, more: str = "", **variables: Any) -> Any:
     (selected,) = [s for s in made.subquery.answer if s.name == "coverage"]
     compiled_shape = shape(made.scope, selected)
     assert isinstance(compiled_shape, Shape)
-    return compiled_shape.of(value(), made.raw)
+    return plain_json(compiled_shape.of(value(), made.raw))
+
+
+def plain_json(found: Any) -> Any:
+    return msgspec.json.decode(msgspec.json.encode(found))
 
 
 def test_every_field_of_the_ledger_fits_the_schema() -> None:
@@ -112,7 +116,7 @@ def test_fragments_and_directives_shape_the_ledger_too() -> None:
                  "fragment C on Coverage { completeness facilities { ... on FacilityCoverage { outcome } } }"), yes=True,
     )  # fmt: skip
     (selected,) = [s for s in made.subquery.answer if s.name == "coverage"]
-    found = shape(made.scope, selected).of(value(), made.raw)
+    found = plain_json(shape(made.scope, selected).of(value(), made.raw))
     assert list(found) == ["completeness", "facilities"]
     assert found["facilities"] == [{"outcome": line["outcome"]} for line in value()["facilities"]]
 
@@ -172,5 +176,23 @@ def test_any_selection_of_the_ledger_is_shaped_as_graphql_itself_would(seed: int
     root = {"patient": lambda by, access, **_: {"coverage": resolved("Coverage", ledger)}}
     access = {"by": {"kind": "CCCD", "value": "x"}, "access": {"purpose": "TREAT", "basis": "GRANT"}}
     expected = plain.answer(CITY_SCHEMA, query, root, {**access, **variables})["patient"]["coverage"]
-    found = shape(asked.scope, selected).of(ledger, asked.raw)
-    assert msgspec.json.encode(found) == msgspec.json.encode(expected)  # in the client's order, too
+    made = shape(asked.scope, selected)
+    assert msgspec.json.encode(made.of(ledger, asked.raw)) == msgspec.json.encode(
+        expected
+    )  # in the client's order, too
+    lines, cut = ledger["facilities"], seed % (len(ledger["facilities"]) + 1)
+    twice = {line["facility"]["code"]: line for line in [*lines[:1], *lines[cut:]]}  # the first may be in both
+    ledger["facilities"] = Tailed(lines[:cut], Tail(twice), frozenset(line["facility"]["code"] for line in lines[:cut]))
+    if cut:
+        for _ in ("made", "remembered"):
+            assert msgspec.json.encode(made.of(ledger, asked.raw)) == msgspec.json.encode(expected)
+
+
+def test_a_tail_is_written_anew_for_another_language_and_another_shape() -> None:
+    def lines(coverage: str, **variables: str) -> Any:
+        return shaped(coverage, ", $l: Language!", **variables)["facilities"]
+
+    by_variable = "coverage { completeness facilities { advice(language: $l) } }"
+    vietnamese, english = lines(by_variable, l="VI"), lines(by_variable, l="EN")
+    assert vietnamese[1] != english[1] and vietnamese == lines(by_variable, l="VI")
+    assert shaped("coverage { completeness facilities { outcome } }")["facilities"][1] == {"outcome": "LOCATOR_BEHIND"}

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gateway.coverage import Assessment, Line
+from gateway.coverage import Assessment
+from gateway.line import Line
 from gateway.plan import PlanRefused
 from gateway.strictness import (
     LENIENT,

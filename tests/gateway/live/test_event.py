@@ -12,8 +12,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gateway.answer import Asked
-from gateway.coverage import Line, assess
+from gateway.coverage import assess
 from gateway.cursor import CursorSeal, Walk
+from gateway.line import Line
 from gateway.live.event import Copies, LiveSelection, compile_live, write_closed, write_part, write_parts
 from gateway.merge import merge
 from gateway.plan import QueryPlan
