@@ -18,6 +18,8 @@ from schema.scalars import PartialDate
 class Outcome(Enum):
     """One value a facility and kind; the definition order is from harmless to harmful."""
 
+    __hash__ = object.__hash__  # a member is one object; Enum hashes its name, a hundred times a query
+
     ANSWERED = "ANSWERED"
     EMPTY = "EMPTY"
     NOT_HELD = "NOT_HELD"

@@ -13,6 +13,8 @@ from schema.scalars import Decimal, PartialDate
 class RecordKind(Enum):
     """One value a kind; the order is the order in which equal times print nowhere: sorting never uses it."""
 
+    __hash__ = object.__hash__  # a member is one object; Enum hashes its name, a hundred times a query
+
     ENCOUNTER = "ENCOUNTER"
     CONDITION = "CONDITION"
     OBSERVATION = "OBSERVATION"
