@@ -13,6 +13,7 @@ from sqlalchemy import select
 
 from gateway.access import issuer
 from gateway.city import enrolment, registry
+from gateway.city.facility_list import is_code, read_facilities
 from gateway.errors import ClientError, GatewayError
 from gateway.identity import cli as identity_cli
 from gateway.identity import rotation
@@ -98,9 +99,21 @@ def retire(
 @facility.command("add")
 def facility_add(code: str, name: str) -> None:
     """Đăng ký một cơ sở (MA_CSKCB). Registers a facility; from now on every ledger counts it."""
-    if len(code) != 5 or not code.isascii() or not code.isalnum() or code != code.upper():
+    if not is_code(code):
         raise typer.BadParameter("MA_CSKCB có 5 chữ số hoặc chữ hoa / is 5 digits or capital letters")
     with_store(lambda store, _: registry.register_facility(store, code, name, datetime.now(UTC)))
+
+
+@facility.command("import")
+def facility_import(
+    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="CSV UTF-8: code,name.")],
+) -> None:
+    """Đăng ký cả danh sách. Registers a whole list, all or none; facilities that are not in it stay as they are."""
+    names = read_facilities(file.read_bytes())
+    new, renamed = with_store(lambda store, _: registry.register_facilities(store, names, datetime.now(UTC)))
+    typer.echo(
+        f"{len(names)} cơ sở: {new} mới, {renamed} đổi tên / {len(names)} facilities: {new} new, {renamed} renamed"
+    )
 
 
 @nodes.command("invite")

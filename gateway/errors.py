@@ -72,6 +72,18 @@ class WrongRole(ClientError):
         )
 
 
+class FacilityListUnusable(GatewayError):
+    """A line of an operator's CSV; nothing of the file was stored."""
+
+    code = "FACILITY_LIST_UNUSABLE"
+
+    def __init__(self, line: int, vi: str, en: str) -> None:
+        super().__init__(
+            f"Dòng {line}: {vi}; chưa lưu cơ sở nào, sửa tệp rồi chạy lại",
+            f"line {line}: {en}; nothing was stored, correct the file and run it again",
+        )
+
+
 class NodeRefused(ClientError):
     """One answer for every reason; `reason` (UNKNOWN_NODE, REVOKED, EXPIRED …) is for the log only."""
 

@@ -6,6 +6,7 @@ is simulated: nodes enrol with one-time codes, read their own folders and sync t
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import signal
@@ -151,6 +152,7 @@ def launch(
     """
     gateway = _gateway(folder / "gateway", gateway_port, gateway_options or {})
     _run(gateway, "city-gateway", "init")
+    _register(gateway, {**(registered or {}), **{c: n for s in specs for c, n in s.facilities.items()}})
     issuer = DevelopmentIssuer(folder / "gateway", True, time.time)
     nodes = {s.key: _node(folder, gateway, s, {**(node_options or {}), **s.options}) for s in specs}
     city = RunningCity(folder, gateway, nodes, issuer)
@@ -158,8 +160,6 @@ def launch(
     def join(spec: NodeSpec) -> None:
         """A hospital's way into the city. The commands cost about a second each, so hospitals go side by side."""
         node = nodes[spec.key]
-        for code, name in spec.facilities.items():
-            _run(gateway, "city-gateway", "facility", "add", code, name)
         served = [word for code in spec.facilities for word in ("--facility", code)]
         role = [] if spec.role == "source" else ["--role", spec.role]
         code = _run(gateway, "city-gateway", "nodes", "invite", *served, *role).strip()
@@ -173,11 +173,16 @@ def launch(
             gateway_up = pool.submit(gateway.start)
             list(pool.map(join, specs))
             gateway_up.result()
-        for code, name in sorted((registered or {}).items()):
-            _run(gateway, "city-gateway", "facility", "add", code, name)
         yield city
     finally:
         city.stop()
+
+
+def _register(gateway: Process, names: Mapping[str, str]) -> None:
+    file = gateway.folder / "facilities.csv"
+    with file.open("w", encoding="utf-8", newline="") as out:
+        csv.writer(out).writerows([("code", "name"), *sorted(names.items())])
+    _run(gateway, "city-gateway", "facility", "import", str(file))
 
 
 def _gateway(folder: Path, port: int | None, options: Mapping[str, object]) -> Process:

@@ -206,10 +206,18 @@ def _facility(row: Any, node_id: str | None, health: Any) -> FacilityState:
 
 async def register_facility(store: Store, code: str, name: str, now: datetime) -> None:
     """Adds a facility of the city, or renames it. It counts in every ledger from now on, connected or not."""
+    await register_facilities(store, {code: name}, now)
+
+
+async def register_facilities(store: Store, names: Mapping[str, str], now: datetime) -> tuple[int, int]:
+    """The same of many, by code, all or none of them; how many were new, and how many got another name."""
     async with store.writing() as connection:
-        known = (await connection.execute(select(FACILITY.c.pk).where(FACILITY.c.code == code))).first()
-        if known:
+        known = {r.code: r.name for r in await connection.execute(select(FACILITY.c.code, FACILITY.c.name))}
+        new = {code: name for code, name in names.items() if code not in known}
+        renamed = {code: name for code, name in names.items() if known.get(code, name) != name}
+        for code, name in renamed.items():
             await connection.execute(update(FACILITY).where(FACILITY.c.code == code).values(name=name))
-        else:
-            values = {"code": code, "name": name, "registered_at": moment(now), "feeds": "[]"}
-            await connection.execute(insert(FACILITY).values(values))
+        rows = [{"code": c, "name": n, "registered_at": moment(now), "feeds": "[]"} for c, n in new.items()]
+        if rows:
+            await connection.execute(insert(FACILITY), rows)
+    return len(new), len(renamed)

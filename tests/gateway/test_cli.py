@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from gateway.cli import app
-from gateway.errors import KeyUnusable, UnknownFacility
+from gateway.errors import FacilityListUnusable, KeyUnusable, UnknownFacility
 
 
 @pytest.fixture(autouse=True)
@@ -41,6 +41,39 @@ def test_a_facility_is_added_listed_as_not_connected_and_renamed() -> None:
     listed = run("nodes", "list").stdout
     assert "01001  Bệnh viện B  NOT_CONNECTED" in listed and "Bệnh viện A" not in listed
     assert run("facility", "add", "1001", "x").exit_code == 2
+
+
+def test_a_list_of_facilities_is_registered_at_once_and_again_changes_only_names(tmp_path: Path) -> None:
+    file = tmp_path / "list.csv"
+    file.write_text(
+        '\ufefftên cũ,code,name\r\n,01001,Bệnh viện A\r\n,01002,"Bệnh viện B, cơ sở 2"\r\n', encoding="utf-8"
+    )
+    assert run("facility", "import", str(file)).stdout.startswith("2 cơ sở: 2 mới, 0 đổi tên")
+    run("facility", "add", "01003", "Bệnh viện C")
+    file.write_text('code,name\n01001,Bệnh viện Á\n01002,"Bệnh viện B, cơ sở 2"\n', encoding="utf-8")
+    assert "0 new, 1 renamed" in run("facility", "import", str(file)).stdout
+    listed = run("nodes", "list").stdout
+    assert all(text in listed for text in ("01001  Bệnh viện Á", "01002  Bệnh viện B, cơ sở 2", "01003  Bệnh viện C"))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (b"", "line 1: the column code, name"),
+        (b"code;name\n01001;A\n", "line 1: the column code, name"),
+        (b"code,name\n01001,A\n1002,B\n", "line 3: code must be"),
+        (b"code,name\n01001,A\n01002\n", "line 3: the name is missing"),
+        (b"code,name\n01001,A\n01001,B\n", "line 3: 01001 is above already"),
+        (b"code,name\n01001,A\n01002,B\xffn\n", "line 3: this is not UTF-8"),
+        (b'code,name\n01001,A\n01002,"B"x\n', "line 3: this is not CSV"),
+    ],
+)
+def test_a_bad_list_of_facilities_is_refused_whole_with_its_line(tmp_path: Path, text: bytes, said: str) -> None:
+    file = tmp_path / "list.csv"
+    file.write_bytes(text)
+    refused = run("facility", "import", str(file)).exception
+    assert isinstance(refused, FacilityListUnusable) and refused.en.startswith(said) and "Dòng" in refused.vi
+    assert "01001" not in run("nodes", "list").stdout
 
 
 def test_each_invitation_is_another_code_of_128_bits() -> None:
