@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
+JOBS ?= 2
 
 .PHONY: help install demo test check format bench sdl requirements clean
 .DEFAULT_GOAL := help
@@ -32,7 +33,7 @@ check: $(STAMP) ## Kiểm mã: ruff, mypy, hợp đồng import. Lint, types, im
 	@$(VENV)/bin/lint-imports --no-cache
 
 test: check ## Mọi kiểm thử. Everything: check, then all tests.
-	@$(RUN) -m pytest
+	@$(RUN) -m pytest --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder
 
 format: $(STAMP) ## Định dạng mã. Format the code.
 	@$(VENV)/bin/ruff check --fix-only --quiet . ; $(VENV)/bin/ruff format --quiet .

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from compose.demo.data import build_city
-from compose.demo.launch import NodeSpec, RunningCity, launch
+from compose.demo.launch import NodeSpec, RunningCity
 from gateway.access.callers import Role
 from schema.identity import Identifier, IdentifierKind, canonical
+from tests.end_to_end.databases import SQLITE, launched
 from tests.fault_proxy import Fault, FaultProxy
 
 SYSTEMS = {
@@ -83,9 +87,28 @@ def rows(answer: dict[str, Any]) -> list[tuple[str, str]]:
     return [(e["facility"]["code"], e["node"]["id"]) for e in edges]
 
 
+@pytest.fixture(scope="module")
+def database(request: pytest.FixtureRequest) -> str:
+    """What a module's city keeps its data in; a module that runs on both says so (databases.BOTH)."""
+    return str(getattr(request, "param", SQLITE))
+
+
 @pytest.fixture(scope="session")
-def city(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestCity]:
-    """Five hospitals, 80 people, one registered facility without a node is NOT among them."""
+def cities(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], TestCity]]:
+    """The one city of each database; it runs on once somebody asked for it."""
+    with ExitStack() as stack:
+        yield cache(lambda database: stack.enter_context(five_hospitals(database, tmp_path_factory.mktemp("city"))))
+
+
+@pytest.fixture(scope="module")
+def city(database: str, cities: Callable[[str], TestCity]) -> TestCity:
+    """Five hospitals of eighty people."""
+    return cities(database)
+
+
+@contextmanager
+def five_hospitals(database: str, folder: Path) -> Iterator[TestCity]:
+    """Each behind a fault proxy; no facility without a node is registered."""
     made = build_city(people=80)
     proxies = {f.code: FaultProxy() for f in made.facilities}
     specs = [
@@ -106,7 +129,7 @@ def city(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestCity]:
         "breaker_failures": 10_000,
         "breaker_window": 10_000,
     }
-    with launch(tmp_path_factory.mktemp("city"), specs, gateway_options=options) as running:
+    with launched(database, folder, specs, gateway_options=options) as running:
         running.settle()
         yield TestCity(running, made.truth, proxies)  # type: ignore[arg-type]
     for proxy in proxies.values():

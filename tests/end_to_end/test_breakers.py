@@ -9,9 +9,12 @@ from pathlib import Path
 import pytest
 
 from benchmarks import hospital
-from compose.demo.launch import NodeSpec, RunningCity, healthy, launch, wait_for
+from compose.demo.launch import NodeSpec, RunningCity, healthy, wait_for
+from tests.end_to_end.databases import BOTH, launched
 from tests.end_to_end.test_completeness import ask, line, spec
 from tests.fault_proxy import Fault, FaultProxy
+
+pytestmark = BOTH
 
 PAUSE_SECONDS = 1.0
 
@@ -29,7 +32,7 @@ def circuits(running: RunningCity) -> dict[str, int]:
 
 
 def test_a_failing_node_s_circuit_opens_for_all_its_facilities_alone_and_closes_when_it_is_well(
-    tmp_path: Path, proxy: FaultProxy
+    tmp_path: Path, proxy: FaultProxy, database: str
 ) -> None:
     several = NodeSpec(
         "01003",
@@ -40,7 +43,7 @@ def test_a_failing_node_s_circuit_opens_for_all_its_facilities_alone_and_closes_
         also={"01004": "Trạm 01004"},
     )
     options = {"breaker_failures": 3, "breaker_pause_seconds": PAUSE_SECONDS, "node_deadline_seconds": 0.5}
-    with launch(tmp_path / "city", [several, spec("01006")], gateway_options=options) as running:
+    with launched(database, tmp_path / "city", [several, spec("01006")], gateway_options=options) as running:
         running.settle()
         assert ask(running)["coverage"]["completeness"] == "COMPLETE"
         assert circuits(running) == {"closed": 2, "open": 0, "half-open": 0}
@@ -67,10 +70,10 @@ def test_a_failing_node_s_circuit_opens_for_all_its_facilities_alone_and_closes_
 
 
 def test_a_call_that_broke_is_made_once_more_with_a_delegation_the_node_has_not_seen(
-    tmp_path: Path, proxy: FaultProxy
+    tmp_path: Path, proxy: FaultProxy, database: str
 ) -> None:
     hidden = NodeSpec("01003", "Bệnh viện 01003", "bhyt_xml", hospital.files("01003"), advertised=proxy.advertise)
-    with launch(tmp_path / "city", [hidden]) as running:
+    with launched(database, tmp_path / "city", [hidden]) as running:
         running.settle()
         for fault in (Fault.RESET_ONCE, Fault.BUSY_ONCE):  # of both, the node saw and remembers the first delegation
             asked, proxy.fault = proxy.requests, fault
@@ -80,10 +83,12 @@ def test_a_call_that_broke_is_made_once_more_with_a_delegation_the_node_has_not_
             assert proxy.requests == asked + 2
 
 
-def test_a_node_without_room_is_over_budget_and_costs_nobody_else_a_row(tmp_path: Path, proxy: FaultProxy) -> None:
+def test_a_node_without_room_is_over_budget_and_costs_nobody_else_a_row(
+    tmp_path: Path, proxy: FaultProxy, database: str
+) -> None:
     slow = NodeSpec("01003", "Trạm 01003", "bhyt_xml", hospital.files("01003"), advertised=proxy.advertise)
     options = {"max_connections_per_node": 1, "max_waiting_per_node": 3, "breaker_failures": 1000}
-    with launch(tmp_path / "city", [slow, spec("01006")], gateway_options=options) as running:
+    with launched(database, tmp_path / "city", [slow, spec("01006")], gateway_options=options) as running:
         running.settle()
         whole = ask(running)["patient"]["encounters"]["edges"]
         proxy.fault = Fault.HANG

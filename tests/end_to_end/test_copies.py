@@ -8,9 +8,12 @@ from typing import Any
 
 import pytest
 
-from compose.demo.launch import NodeSpec, RunningCity, launch
+from compose.demo.launch import NodeSpec, RunningCity
 from gateway.access.callers import Role
 from schema.identity import Identifier, IdentifierKind
+from tests.end_to_end.databases import BOTH, launched
+
+pytestmark = BOTH
 
 SENDER, RECEIVER = "01816", "01929"
 SYSTEM = "http://fhir.vn/sid/cccd"
@@ -60,12 +63,12 @@ def people(facility: str) -> bytes:
 
 
 @pytest.fixture(scope="module")
-def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningCity]:
+def town(tmp_path_factory: pytest.TempPathFactory, database: str) -> Iterator[RunningCity]:
     specs = [
         NodeSpec(code, f"Bệnh viện {code}", "fhir", {"all.json": people(code)}, {SYSTEM: "CCCD"})
         for code in (SENDER, RECEIVER)
     ]
-    with launch(tmp_path_factory.mktemp("copies"), specs) as running:
+    with launched(database, tmp_path_factory.mktemp("copies"), specs) as running:
         running.settle()
         yield running
 

@@ -19,7 +19,10 @@ from gateway.graph import city_schema
 from schema.identity import IdentifierKind, canonical
 from schema.messages import PublicKey
 from tests.end_to_end.conftest import HISTORY, TestCity, ledger, rows
+from tests.end_to_end.databases import BOTH
 from tests.fault_proxy import Fault
+
+pytestmark = BOTH
 
 Json = dict[str, Any]
 BROKEN = "01003"

@@ -7,6 +7,9 @@ from typing import Any
 from gateway.access.callers import Role
 from schema.identity import IdentifierError, IdentifierKind, canonical
 from tests.end_to_end.conftest import TestCity
+from tests.end_to_end.databases import BOTH
+
+pytestmark = BOTH
 
 QUERY = """query Q($by: PatientBy!, $access: AccessInput!) {
   patient(by: $by, access: $access) {

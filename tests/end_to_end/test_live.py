@@ -15,11 +15,14 @@ from gql.transport.exceptions import TransportQueryError
 from gql.transport.websockets import WebsocketsTransport
 
 from benchmarks import hospital
-from compose.demo.launch import NodeSpec, RunningCity, launch, wait_for
+from compose.demo.launch import NodeSpec, RunningCity, wait_for
 from gateway.access.callers import Role
 from schema.identity import IdentifierKind, canonical
+from tests.end_to_end.databases import BOTH, launched
 from tests.fault_proxy import Fault, FaultProxy
 from tests.listening import CARRIERS, LISTEN, Heard, hear, opened, over_events, over_web_socket, say
+
+pytestmark = BOTH
 
 PATIENT = canonical(IdentifierKind.CCCD, hospital.CCCD)
 CODES = ("01001", "01002", "01003")
@@ -56,14 +59,14 @@ class Trio:
 
 
 @pytest.fixture(scope="module")
-def trio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trio]:
+def trio(tmp_path_factory: pytest.TempPathFactory, database: str) -> Iterator[Trio]:
     proxies = {code: FaultProxy() for code in CODES}
     specs = [
         NodeSpec(c, f"Bệnh viện {c}", "bhyt_xml", hospital.files(c), advertised=proxies[c].advertise) for c in CODES
     ]
     options = {"node_deadline_seconds": DEADLINE, "request_deadline_seconds": DEADLINE + 0.5, "live_late_seconds": 8.0}
     options |= {"breaker_failures": 1000, "breaker_window": 1000}  # one hospital fails in test after test
-    with launch(tmp_path_factory.mktemp("trio"), specs, gateway_options=options) as running:
+    with launched(database, tmp_path_factory.mktemp("trio"), specs, gateway_options=options) as running:
         running.settle()
         yield Trio(running, proxies, running.give_grant(PATIENT, granteeFacility="01006"))
     for proxy in proxies.values():

@@ -10,11 +10,14 @@ from typing import Any
 import pytest
 
 from benchmarks import hospital
-from compose.demo.launch import NodeSpec, RunningCity, launch
+from compose.demo.launch import NodeSpec, RunningCity
 from gateway.access.callers import Role
 from schema.identity import IdentifierKind, canonical
+from tests.end_to_end.databases import BOTH, launched
 from tests.fault_proxy import Fault, FaultProxy
 from tests.listening import LISTEN, Heard, over_web_socket
+
+pytestmark = BOTH
 
 OWN, ALONE = "01003", "01929"
 OLD = hospital.visit(OWN, 500, datetime(2011, 5, 4, 9, 0))  # its own node no longer has this one
@@ -41,7 +44,7 @@ class Town:
 
 
 @pytest.fixture(scope="module")
-def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
+def town(tmp_path_factory: pytest.TempPathFactory, database: str) -> Iterator[Town]:
     proxy = FaultProxy()
     copies = {f"{code}-{n}": x for code in (OWN, ALONE) for n, x in hospital.files(code).items()}
     files, also = {**copies, "old": OLD}, {ALONE: "Bệnh viện Bạch Mai"}
@@ -56,7 +59,7 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
         "request_deadline_seconds": DEADLINE + 0.5,
         "live_late_seconds": 4.0,
     }
-    with launch(tmp_path_factory.mktemp("warehouse"), specs, gateway_options=options) as running:
+    with launched(database, tmp_path_factory.mktemp("warehouse"), specs, gateway_options=options) as running:
         running.settle()
         yield Town(running, proxy)
     proxy.close()

@@ -7,7 +7,10 @@ from types import MappingProxyType
 from typing import Any
 
 from tests.end_to_end.conftest import TestCity, ledger
+from tests.end_to_end.databases import BOTH
 from tests.fault_proxy import Fault
+
+pytestmark = BOTH
 
 BROKEN = "01003"
 PAGES = """query Pages($by: PatientBy!, $access: AccessInput!, $first: Int!, $after: String) {

@@ -13,15 +13,18 @@ from typing import Any
 import pytest
 
 from compose.demo.data import build_city
-from compose.demo.launch import NodeSpec, RunningCity, launch
+from compose.demo.launch import NodeSpec, RunningCity
 from gateway.access.callers import Role
 from gateway.contracts.contract import digest_of
 from schema.elements import RecordKind
 from schema.identity import Identifier, IdentifierKind
 from tests.aged_node import AgedNode
 from tests.end_to_end.conftest import SYSTEMS
+from tests.end_to_end.databases import BOTH, launched
 from tests.gateway.ages import NEXT, SDL, Aged, older
 from tests.gateway.asking import make_row, node_patient
+
+pytestmark = BOTH
 
 OLD, NEW, SILENT = "01901", "01902", "01903"
 QUERY = """query Q($by: PatientBy!, $access: AccessInput!, $filter: RecordFilter, $kinds: [RecordKind!]) {
@@ -71,7 +74,7 @@ def invite(running: RunningCity, code: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def ages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ages]:
+def ages(tmp_path_factory: pytest.TempPathFactory, database: str) -> Iterator[Ages]:
     made = build_city(people=80)
     hospital = next(f for f in made.facilities if f.feed == "fhir")
     files = {x.name: x.data for x in made.files if x.facility == hospital.code}
@@ -87,7 +90,9 @@ def ages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ages]:
     }
     registered = {code: f"Bệnh viện {code}" for code in nodes}
     with ExitStack() as stack:
-        running = stack.enter_context(launch(tmp_path_factory.mktemp("ages"), [spec], registered=registered))
+        running = stack.enter_context(
+            launched(database, tmp_path_factory.mktemp("ages"), [spec], registered=registered)
+        )
         running.settle()
         for code, node in nodes.items():
             stack.enter_context(node.running())

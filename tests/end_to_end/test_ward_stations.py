@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import sqlite3
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,12 +11,15 @@ from typing import Any
 import pytest
 
 from benchmarks import hospital
-from compose.demo.launch import NodeSpec, RunningCity, launch, wait_for
+from compose.demo.launch import NodeSpec, RunningCity, wait_for
 from gateway.access.callers import Role
 from schema.identity import IdentifierKind, canonical
 from tests.end_to_end.conftest import HISTORY
+from tests.end_to_end.databases import BOTH, in_store, launched
 from tests.end_to_end.test_completeness import PATIENT, SOMEBODY_ELSE, ask, line, spec
 from tests.fault_proxy import Fault, FaultProxy
+
+pytestmark = BOTH
 
 WARDS = ("01701", "01702", "01703")
 VISITED = WARDS[:2]  # the patient was at two of the three; the third knows somebody else
@@ -34,12 +36,12 @@ class Town:
     def folder(self) -> Path:
         return self.running.nodes[WARDS[0]].folder
 
-    def store(self) -> sqlite3.Connection:
-        return sqlite3.connect(self.folder / "data" / "store.db", timeout=10)
+    def store(self, sql: str, **values: Any) -> list[tuple[Any, ...]]:
+        return in_store(self.running.nodes[WARDS[0]], sql, **values)
 
 
 @pytest.fixture(scope="module")
-def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
+def town(tmp_path_factory: pytest.TempPathFactory, database: str) -> Iterator[Town]:
     proxy = FaultProxy()
     files = {
         f"{ward}-{name}": data
@@ -56,7 +58,7 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
     )
     options = {"node_deadline_seconds": 1.0, "request_deadline_seconds": 1.5, "breaker_failures": 1000}
     specs = [wards, *(spec(code) for code in HOSPITALS)]
-    with launch(tmp_path_factory.mktemp("wards"), specs, gateway_options=options) as running:
+    with launched(database, tmp_path_factory.mktemp("wards"), specs, gateway_options=options) as running:
         running.settle()
         yield Town(running, proxy)
     proxy.close()
@@ -90,8 +92,7 @@ def test_each_facility_has_its_own_line_and_the_node_is_asked_once(town: Town) -
 
 
 def test_a_patient_at_two_facilities_of_a_node_is_two_refs_of_it(town: Town) -> None:
-    with town.store() as store:
-        refs = store.execute("SELECT facility, ref FROM patient ORDER BY facility").fetchall()
+    refs = town.store("SELECT facility, ref FROM patient ORDER BY facility")
     assert [facility for facility, _ in refs] == list(WARDS)
     assert len({ref for _, ref in refs}) == 3
 
@@ -135,10 +136,8 @@ def test_pages_walk_through_all_facilities_of_the_node(town: Town) -> None:
 
 def test_a_feed_that_is_silent_at_one_facility_lags_there_alone(town: Town) -> None:
     def heard(at: str) -> str:
-        with town.store() as store:
-            where = "WHERE facility = ?"
-            (before,) = store.execute(f"SELECT last_received_at FROM feed {where}", (VISITED[1],)).fetchone()
-            store.execute(f"UPDATE feed SET last_received_at = ? {where}", (at, VISITED[1]))
+        ((before,),) = town.store("SELECT last_received_at FROM feed WHERE facility = :code", code=VISITED[1])
+        town.store("UPDATE feed SET last_received_at = :at WHERE facility = :code", at=at, code=VISITED[1])
         return str(before)
 
     before = heard((datetime.now(UTC) - timedelta(weeks=3)).strftime("%Y-%m-%dT%H:%M:%S.%fZ"))

@@ -7,7 +7,10 @@ from typing import Any
 import pytest
 
 from tests.end_to_end.conftest import TestCity
+from tests.end_to_end.databases import BOTH
 from tests.fault_proxy import Fault
+
+pytestmark = BOTH
 
 FIELDS = """coverage { completeness facilities { facility { code } outcome reason records } }
     patient { name allergyStatus encounters(first: 5) { edges { sortKey node { id diagnoses { code } } }

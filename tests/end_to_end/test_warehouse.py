@@ -15,10 +15,13 @@ from typing import Any
 import pytest
 
 from benchmarks import hospital
-from compose.demo.launch import NodeSpec, RunningCity, launch
+from compose.demo.launch import NodeSpec, RunningCity
 from gateway.access.callers import Role
 from tests.end_to_end.conftest import HISTORY
+from tests.end_to_end.databases import BOTH, launched
 from tests.end_to_end.test_completeness import PATIENT, ask, line, spec
+
+pytestmark = BOTH
 
 OWN, OTHER, ALONE = "01003", "01006", "01929"
 OLD = hospital.visit(OWN, 500, datetime(2011, 5, 4, 9, 0))  # its own node no longer has this one
@@ -27,7 +30,7 @@ QUERY = HISTORY.replace("outcome reason records failedItems", "outcome reason as
 
 
 @pytest.fixture(scope="module")
-def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningCity]:
+def town(tmp_path_factory: pytest.TempPathFactory, database: str) -> Iterator[RunningCity]:
     copies = {f"{code}-{n}": x for code in (OWN, ALONE) for n, x in hospital.files(code).items()}
     warehouse = NodeSpec(
         OWN,
@@ -40,7 +43,7 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningCity]:
     )
     options = {"breaker_failures": 1000}
     specs = [spec(OWN), spec(OTHER), warehouse]
-    with launch(tmp_path_factory.mktemp("warehouse"), specs, gateway_options=options) as running:
+    with launched(database, tmp_path_factory.mktemp("warehouse"), specs, gateway_options=options) as running:
         running.settle()
         yield running
 
