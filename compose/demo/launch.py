@@ -10,8 +10,6 @@ import csv
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -20,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from compose.demo.process import LOOPBACK, ROOT, LaunchFailed, Process, free_port, healthy, wait_for
+from compose.demo.process import INSTALLED, LOOPBACK, LaunchFailed, Process, Programs, free_port, healthy, wait_for
 from gateway.access.callers import Role
 from gateway.access.issuer import DevelopmentIssuer
 from schema.identity import Identifier
@@ -145,12 +143,14 @@ def launch(
     gateway_port: int | None = None,
     gateway_options: Mapping[str, object] | None = None,
     node_options: Mapping[str, object] | None = None,
+    programs: Programs = INSTALLED,
 ) -> Iterator[RunningCity]:
     """Start a city below `folder` (made, and expected to be empty); ends every process on leaving.
 
     registered: further facilities of the city that have no node (code -> name).
     """
     gateway = _gateway(folder / "gateway", gateway_port, gateway_options or {})
+    gateway.programs = programs
     _run(gateway, "city-gateway", "init")
     _register(gateway, {**(registered or {}), **{c: n for s in specs for c, n in s.facilities.items()}})
     issuer = DevelopmentIssuer(folder / "gateway", True, time.time)
@@ -160,6 +160,7 @@ def launch(
     def join(spec: NodeSpec) -> None:
         """A hospital's way into the city. The commands cost about a second each, so hospitals go side by side."""
         node = nodes[spec.key]
+        node.programs = programs
         served = [word for code in spec.facilities for word in ("--facility", code)]
         role = [] if spec.role == "source" else ["--role", spec.role]
         code = _run(gateway, "city-gateway", "nodes", "invite", *served, *role).strip()
@@ -191,7 +192,7 @@ def _gateway(folder: Path, port: int | None, options: Mapping[str, object]) -> P
     values = {"data_folder": str(folder), "listen_port": port, "demo_mode": True, **options}
     config = write_toml(folder / "gateway.toml", values)
     environment = _environment({"CITY_GATEWAY_CONFIG": str(config)})
-    return Process("city-gateway", f"http://127.0.0.1:{port}", folder, [_program("city-gateway"), "serve"], environment)
+    return Process("city-gateway", f"http://127.0.0.1:{port}", folder, ["city-gateway", "serve"], environment)
 
 
 def _node(city_folder: Path, gateway: Process, spec: NodeSpec, options: Mapping[str, object]) -> Process:
@@ -219,25 +220,14 @@ def _node(city_folder: Path, gateway: Process, spec: NodeSpec, options: Mapping[
     config = write_toml(folder / "node.toml", values)
     environment = _environment({"NODE_AGENT_CONFIG": str(config)})
     url = f"http://127.0.0.1:{port}"
-    return Process(f"node-agent {spec.key}", url, folder, [_program("node-agent"), "serve"], environment)
+    return Process(f"node-agent {spec.key}", url, folder, ["node-agent", "serve"], environment)
 
 
-def _run(process: Process, program: str, *arguments: str) -> str:
-    done = subprocess.run(
-        [_program(program), *arguments],
-        capture_output=True,
-        text=True,
-        cwd=ROOT,
-        env=dict(process.environment),
-        check=False,
-    )
+def _run(process: Process, *command: str) -> str:
+    done = process.programs.run(command, process.environment)
     if done.returncode:
-        raise LaunchFailed(f"{program} {' '.join(arguments[:2])}: {done.stderr or done.stdout}")
+        raise LaunchFailed(f"{' '.join(command[:3])}: {done.stderr or done.stdout}")
     return done.stdout
-
-
-def _program(name: str) -> str:
-    return str(Path(sys.executable).parent / name)
 
 
 def _environment(own: Mapping[str, str]) -> dict[str, str]:

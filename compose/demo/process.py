@@ -5,11 +5,12 @@ from __future__ import annotations
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import httpx
 
@@ -24,6 +25,62 @@ class LaunchFailed(Exception):
     """A process did not start or ended; the text holds the end of its log."""
 
 
+class Running(Protocol):
+    """A started program; as subprocess.Popen has it."""
+
+    @property
+    def pid(self) -> int: ...
+
+    def poll(self) -> int | None: ...
+
+    def wait(self, timeout: float | None = None) -> int: ...
+
+    def send_signal(self, sig: int) -> None: ...
+
+    def kill(self) -> None: ...
+
+    def terminate(self) -> None: ...
+
+
+class Programs(Protocol):
+    """How `city-gateway` and `node-agent` are run. command: the program's name and its arguments."""
+
+    def start(self, command: Sequence[str], environment: Mapping[str, str], log: Path) -> Running:
+        """Start it, both outputs appended to `log`."""
+
+    def run(self, command: Sequence[str], environment: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+        """Run it to its end."""
+
+
+class Installed:
+    """As anybody runs them: the commands of this environment."""
+
+    def start(self, command: Sequence[str], environment: Mapping[str, str], log: Path) -> Running:
+        """See Programs."""
+        with log.open("ab") as out:
+            # A group of its own: Ctrl-C in a terminal is for whoever started the city, who then stops it in order.
+            return subprocess.Popen(
+                self._line(command),
+                stdout=out,
+                stderr=out,
+                stdin=subprocess.DEVNULL,
+                cwd=ROOT,
+                env=dict(environment),
+                process_group=0,
+            )
+
+    def run(self, command: Sequence[str], environment: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+        """See Programs."""
+        line = self._line(command)
+        return subprocess.run(line, capture_output=True, text=True, cwd=ROOT, env=dict(environment), check=False)
+
+    def _line(self, command: Sequence[str]) -> list[str]:
+        return [str(Path(sys.executable).parent / command[0]), *command[1:]]
+
+
+INSTALLED = Installed()
+
+
 @dataclass(slots=True)
 class Process:
     """One running program and where it can be reached."""
@@ -33,7 +90,8 @@ class Process:
     folder: Path
     command: Sequence[str]
     environment: Mapping[str, str]
-    popen: subprocess.Popen[bytes] | None = None
+    programs: Programs = INSTALLED
+    popen: Running | None = None
 
     @property
     def pid(self) -> int:
@@ -49,24 +107,15 @@ class Process:
 
     def start(self) -> None:
         """Start it; returns when /health answers."""
-        with self.log.open("ab") as log:
-            # A group of its own: Ctrl-C in a terminal is for whoever started the city, who then stops it in order.
-            self.popen = subprocess.Popen(
-                self.command,
-                stdout=log,
-                stderr=log,
-                stdin=subprocess.DEVNULL,
-                cwd=ROOT,
-                env=dict(self.environment),
-                process_group=0,
-            )
+        self.popen = self.programs.start(self.command, self.environment, self.log)
         wait_for(f"{self.name} to start", lambda: self.alive() and healthy(self.url) is not None)
 
     def alive(self) -> bool:
         """Whether it runs; LaunchFailed with its last lines when it ended by itself."""
-        if self.popen is not None and self.popen.poll() is not None:
+        code = self.popen.poll() if self.popen is not None else None
+        if code is not None:
             tail = self.log.read_text(errors="replace")[-2_000:]
-            raise LaunchFailed(f"{self.name} ended with {self.popen.returncode}:\n{tail}")
+            raise LaunchFailed(f"{self.name} ended with {code}:\n{tail}")
         return self.popen is not None
 
     def stop(self, how: signal.Signals = signal.SIGTERM) -> None:

@@ -15,7 +15,9 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from compose.demo.launch import NodeSpec, Process, RunningCity, launch
+from compose.demo.process import Programs
 from node_agent.settings import CONFIG_VARIABLE, load_settings
+from tests.forked import FORKED
 from tests.postgres import drop_database, fresh_database
 
 SQLITE, POSTGRESQL = "sqlite", "postgresql"
@@ -31,10 +33,13 @@ def launched(
     *,
     gateway_options: Mapping[str, object] | None = None,
     registered: Mapping[str, str] | None = None,
+    programs: Programs = FORKED,
 ) -> Iterator[RunningCity]:
     """A city on this kind of database; see launch."""
     if database == SQLITE:
-        with launch(folder, specs, gateway_options=gateway_options, registered=registered) as running:
+        with launch(
+            folder, specs, gateway_options=gateway_options, registered=registered, programs=programs
+        ) as running:
             yield running
         return
     own, *theirs = urls = [fresh_database() for _ in range(1 + len(specs))]
@@ -43,7 +48,7 @@ def launched(
     ]
     options = {**(gateway_options or {}), "database_url": own}
     try:
-        with launch(folder, specs, gateway_options=options, registered=registered) as running:
+        with launch(folder, specs, gateway_options=options, registered=registered, programs=programs) as running:
             yield running
         assert not list(folder.rglob("*.db")), "something was kept in a file after all"
     finally:

@@ -11,10 +11,11 @@ from typing import Any
 import httpx
 import pytest
 
-from compose.demo.launch import NodeSpec, RunningCity, launch, wait_for
+from compose.demo.launch import NodeSpec, RunningCity, wait_for
 from gateway.access.callers import Role
 from schema.identity import Identifier, IdentifierKind, canonical
 from tests.end_to_end.conftest import HISTORY
+from tests.end_to_end.databases import SQLITE, launched
 
 Json = dict[str, Any]
 FHIR, OTHER = "01929", "01816"
@@ -102,7 +103,7 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[City]:
     """Both hospitals send FHIR; each begins with one file, since a feed that never brought anything counts as silent."""
     first = {"first.json": bundle(patient("first", someone()), encounter("first", "first"))}
     specs = [NodeSpec(code, f"Bệnh viện {code}", "fhir", first, {SYSTEM: "CCCD"}) for code in (FHIR, OTHER)]
-    with launch(tmp_path_factory.mktemp("attacked"), specs) as running:
+    with launched(SQLITE, tmp_path_factory.mktemp("attacked"), specs) as running:
         running.settle()
         yield City(running)
 

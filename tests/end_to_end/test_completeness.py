@@ -12,10 +12,11 @@ from typing import Any
 import pytest
 
 from benchmarks import hospital
-from compose.demo.launch import NodeSpec, RunningCity, launch, wait_for
+from compose.demo.launch import NodeSpec, RunningCity, wait_for
 from gateway.access.callers import Role
 from schema.identity import IdentifierKind, canonical
 from tests.end_to_end.conftest import HISTORY
+from tests.end_to_end.databases import SQLITE, launched
 from tests.fault_proxy import FaultProxy
 
 PATIENT = canonical(IdentifierKind.CCCD, hospital.CCCD)
@@ -58,7 +59,7 @@ def sync_line() -> Iterator[FaultProxy]:
 
 
 def test_two_whole_hospitals_give_a_complete_answer(place: Path) -> None:
-    with launch(place, [spec("01003"), spec("01006")]) as running:
+    with launched(SQLITE, place, [spec("01003"), spec("01006")]) as running:
         running.settle()
         part = ask(running)
         assert part["coverage"]["completeness"] == "COMPLETE"
@@ -66,7 +67,7 @@ def test_two_whole_hospitals_give_a_complete_answer(place: Path) -> None:
 
 
 def test_a_registered_facility_that_is_not_connected_makes_the_answer_uncertain(place: Path) -> None:
-    with launch(place, [spec("01003")], registered={"01929": "Bệnh viện Bạch Mai"}) as running:
+    with launched(SQLITE, place, [spec("01003")], registered={"01929": "Bệnh viện Bạch Mai"}) as running:
         running.settle()
         part = ask(running)
         assert part["coverage"]["completeness"] == "UNCERTAIN"
@@ -76,7 +77,9 @@ def test_a_registered_facility_that_is_not_connected_makes_the_answer_uncertain(
 
 def test_a_node_whose_sync_stopped_before_the_first_visit_makes_the_answer_uncertain(place: Path) -> None:
     silent = NodeSpec("01006", "Bệnh viện 01006", "bhyt_xml", hospital.files("01006", SOMEBODY_ELSE))
-    with launch(place, [spec("01003"), silent], gateway_options={"locator_fresh_seconds": FRESH_SECONDS}) as running:
+    with launched(
+        SQLITE, place, [spec("01003"), silent], gateway_options={"locator_fresh_seconds": FRESH_SECONDS}
+    ) as running:
         running.settle()
         assert ask(running)["coverage"]["completeness"] == "COMPLETE"
         running.nodes["01006"].stop()
@@ -88,7 +91,7 @@ def test_a_node_whose_sync_stopped_before_the_first_visit_makes_the_answer_uncer
 
 
 def test_a_feed_silent_for_three_weeks_makes_the_answer_incomplete(place: Path) -> None:
-    with launch(place, [spec("01003"), spec("01006")]) as running:
+    with launched(SQLITE, place, [spec("01003"), spec("01006")]) as running:
         running.settle()
         store = sqlite3.connect(running.nodes["01006"].folder / "data" / "store.db", timeout=10)
         with store:
@@ -115,7 +118,7 @@ def test_a_patient_whose_newest_file_failed_gets_an_incomplete_answer_until_it_i
     spoiled = base64.b64encode(re.sub(rb"<NGAY_VAO>\d+<", b"<NGAY_VAO>hom qua<", inner))
     bad = good.replace(base64.b64encode(inner), spoiled)
     assert bad != good
-    with launch(place, [spec("01003"), spec("01006")]) as running:
+    with launched(SQLITE, place, [spec("01003"), spec("01006")]) as running:
         running.settle()
         inbox = running.nodes["01003"].folder / "inbox"
         (inbox / "9999.xml").write_bytes(bad)
@@ -132,7 +135,7 @@ def test_a_patient_whose_newest_file_failed_gets_an_incomplete_answer_until_it_i
 
 
 def test_allergies_of_xml_only_hospitals_are_not_held_and_the_status_is_unknown(place: Path) -> None:
-    with launch(place, [spec("01003")]) as running:
+    with launched(SQLITE, place, [spec("01003")]) as running:
         running.settle()
         part = ask(running)
         kinds = {k["kind"]: k["outcome"] for k in line(part, "01003")["kinds"]}
@@ -142,7 +145,7 @@ def test_allergies_of_xml_only_hospitals_are_not_held_and_the_status_is_unknown(
 
 
 def test_somebody_nobody_knows_is_not_answered_with_an_empty_history(place: Path) -> None:
-    with launch(place, [NodeSpec("01003", "Bệnh viện 01003", "bhyt_xml", {})]) as running:
+    with launched(SQLITE, place, [NodeSpec("01003", "Bệnh viện 01003", "bhyt_xml", {})]) as running:
         running.settle()
         part = ask(running)
         assert part["patient"] is None

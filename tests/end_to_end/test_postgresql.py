@@ -21,6 +21,7 @@ from compose.demo.launch import NodeSpec, launch
 from node_agent.settings import load_settings
 from schema.clinical import CONNECTION_FIELDS
 from tests.end_to_end.conftest import SYSTEMS, TestCity, ledger, rows
+from tests.forked import FORKED
 from tests.postgres import fresh_database
 
 HOSPITALS = ("01003", "01006")  # one sends the insurer's XML, one FHIR
@@ -68,7 +69,7 @@ def on_postgresql(city: TestCity, tmp_path_factory: pytest.TempPathFactory) -> I
         options = {"database_url": url, "inbox_url": url}
         specs.append(NodeSpec(f.code, f.name, f.feed, files, SYSTEMS if f.feed == "fhir" else {}, options=options))
     options = {"node_deadline_seconds": 5.0, "request_deadline_seconds": 6.0}
-    with launch(folder, specs, gateway_options=options) as running:
+    with launch(folder, specs, gateway_options=options, programs=FORKED) as running:
         running.settle()
         assert not list(folder.glob("nodes/*/data/*.db"))
         yield TestCity(running, made.truth, {})  # type: ignore[arg-type]

@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 
-from compose.demo.launch import NodeSpec, RunningCity, launch
+from compose.demo.launch import NodeSpec, RunningCity
 from gateway.access.callers import Role
 from schema.clinical import CONNECTION_FIELDS
 from schema.elements import RecordKind
 from schema.identity import IdentifierKind, canonical
+from tests.end_to_end.databases import SQLITE, launched
 from tests.synthea import (
     KINDS,
     SELECTION,
@@ -65,7 +66,7 @@ def synthea() -> Iterator[tuple[RunningCity, set[str]]]:
     options = {"node_deadline_seconds": 20.0, "request_deadline_seconds": 25.0}
     with (
         tempfile.TemporaryDirectory() as place,
-        launch(Path(place) / "city", specs, gateway_options=options) as running,
+        launched(SQLITE, Path(place) / "city", specs, gateway_options=options) as running,
     ):
         running.settle(600)
         yield running, wanted

@@ -19,6 +19,7 @@ from gateway.settings import Settings
 from gateway.store.engine import open_store
 from schema.identity import IdentifierKind, canonical
 from tests.end_to_end.conftest import HISTORY
+from tests.forked import FORKED
 from tests.plain import Json
 from tests.postgres import fresh_database
 from tests.running import outside
@@ -39,12 +40,14 @@ def gateways(tmp_path_factory: pytest.TempPathFactory, url: str) -> Iterator[tup
     """The same city as each of its two gateways knows it. Both use one folder, as replicas share the city's keys."""
     folder = tmp_path_factory.mktemp("city")
     specs = [NodeSpec(code, f"Bệnh viện {code}", "bhyt_xml", hospital.files(code)) for code in CODES]
-    with launch(folder, specs, gateway_options={"database_url": url}) as one:
+    with launch(folder, specs, gateway_options={"database_url": url}, programs=FORKED) as one:
         one.settle()
         port = free_port()
         environment = {**one.gateway.environment, "CITY_GATEWAY_LISTEN_PORT": str(port)}
         (folder / "other").mkdir()
-        other = Process("gateway 2", f"http://127.0.0.1:{port}", folder / "other", one.gateway.command, environment)
+        other = Process(
+            "gateway 2", f"http://127.0.0.1:{port}", folder / "other", one.gateway.command, environment, FORKED
+        )
         other.start()
         try:
             yield one, replace(one, gateway=other)

@@ -17,6 +17,7 @@ from compose.demo.launch import RunningCity, launch
 from gateway.access.callers import Role
 from schema.identity import Identifier, IdentifierKind
 from tests.fault_proxy import Fault, FaultProxy
+from tests.forked import FORKED
 
 OPTIONS = {
     "node_deadline_seconds": 0.3,
@@ -58,7 +59,7 @@ class SilentCity:
 def silent_city(folder: Path) -> Iterator[SilentCity]:
     node = FaultProxy()
     node.fault = Fault.HANG
-    with launch(folder, [], gateway_options=OPTIONS) as running:
+    with launch(folder, [], gateway_options=OPTIONS, programs=FORKED) as running:
         asyncio.run(fill(running, node.url, 3))
         yield SilentCity(running, node)
     node.close()
