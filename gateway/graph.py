@@ -14,7 +14,7 @@ from graphql import GraphQLResolveInfo
 from strawberry.types import Info
 
 from gateway.access.callers import Caller, Role
-from gateway.access.grants import Grant as StoredGrant
+from gateway.access.grant_type import grant_value
 from gateway.answer import Answer
 from gateway.calls import CONTRACT_VERSION
 from gateway.errors import ClientError
@@ -29,7 +29,7 @@ from schema.access import AccessInput, Basis, Grant, GrantInput, PatientBy, Purp
 from schema.clinical import RECORD_TYPES
 from schema.connections import connection_fields
 from schema.coverage import Coverage, OnIncomplete, StatementStatus
-from schema.elements import Facility, Gender, Period
+from schema.elements import Facility, Gender
 from schema.execution import Completed, Document, Request, Result
 from schema.identity import IdentifierKind
 from schema.scalars import PartialDate, schema_config
@@ -257,33 +257,6 @@ async def own_token(context: GatewayContext) -> bytes:
     if len(tokens) > 1:
         await answering(context.history.grants.carry_over(dict.fromkeys(tokens[:-1], tokens[-1])))
     return tokens[-1]
-
-
-def grant_value(grant: StoredGrant) -> Grant:
-    """The stored grant as the contract shows it."""
-    return Grant(
-        id=strawberry.ID(grant.id),
-        grantee_facility=grant.grantee_facility,
-        grantee_licence=grant.grantee_licence,
-        kinds=None if grant.kinds is None else sorted(grant.kinds, key=lambda k: k.value),
-        period=Period(start=_date(grant.period_from), end=_date(grant.period_to)),
-        created_at=local_time(grant.created_at),
-        expires_at=local_time(grant.expires_at),
-        withdrawn_at=None if grant.withdrawn_at is None else local_time(grant.withdrawn_at),
-        vouched_by=grant.vouched_by,
-        version=grant.version,
-    )
-
-
-def _date(value: str | None) -> PartialDate | None:
-    return None if value is None else PartialDate(value)
-
-
-def local_time(seconds: float) -> PartialDate:
-    """Unix seconds as a PartialDate in Vietnam's local time."""
-    from datetime import datetime, timedelta, timezone
-
-    return PartialDate(datetime.fromtimestamp(seconds, timezone(timedelta(hours=7))).isoformat(timespec="seconds"))
 
 
 def city_schema() -> strawberry.Schema:
