@@ -24,6 +24,8 @@ from gateway.access.grants import GrantStore
 from gateway.access.issuer import demo_trust
 from gateway.city.registry import Registry
 from gateway.city.routes import node_routes
+from gateway.door.operations import EVENT_STREAM, Operations
+from gateway.door.web_socket import WebSocketEndpoint
 from gateway.errors import StoreUnavailable
 from gateway.graph import GatewayContext, city_schema
 from gateway.history import History
@@ -34,8 +36,6 @@ from gateway.identity.rotation import settle_keys
 from gateway.keys import load_signing_key
 from gateway.live.call_transport import CallTransport
 from gateway.live.live import Listener, Live
-from gateway.live.routes import EVENT_STREAM, Operations
-from gateway.live.web_socket import WebSocketEndpoint
 from gateway.settings import Settings
 from gateway.store.engine import Store, open_store
 from gateway.store.migrate import prepare

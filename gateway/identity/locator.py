@@ -11,8 +11,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
-from gateway.copies import choose_beside
 from gateway.errors import StoreUnavailable
+from gateway.identity.beside import choose_beside
 from gateway.identity.choice import KIND_OF, Choice, Located, Splits, Withheld, choose, place
 from gateway.identity.city_key import PersonDigest
 from gateway.identity.linking import link, one_version, ways
@@ -88,7 +88,7 @@ class People:
         self._splits: tuple[int, Splits] = (0, Splits())
 
     async def find(self, tokens: Sequence[bytes], warehouses: frozenset[str] = frozenset()) -> Choice:
-        """Who has this identifier. tokens: the identifier under each live key version; warehouses: by node id (copies.py).
+        """Who has this identifier. tokens: the identifier under each live key version; warehouses: by node id (beside.py).
 
         Two reads at most for nearly everybody: the rows of the identifier, and those that share another number with them.
         """

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from gateway.answer import ALLERGIES, allergy_status
 from gateway.city.registry import City, Copy, Node
-from gateway.copies import choose_beside
 from gateway.copy_lines import ANSWERS, MISSING, ONLY, SHOWN, heed
 from gateway.coverage import Assessment, statement_status
+from gateway.identity.beside import choose_beside
 from gateway.identity.choice import Choice, Located, Withheld, choose
 from gateway.identity.city_key import PersonDigest, agrees
 from gateway.ledger import as_value

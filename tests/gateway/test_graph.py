@@ -16,7 +16,7 @@ from gateway.cursor import Walk
 from gateway.history import History
 from schema.over_http import GRAPHQL_RESPONSE
 from tests.gateway.asking import HEAD, question
-from tests.gateway.door import CCCD, NAME, PAGED, Door, open_door
+from tests.gateway.knocking import CCCD, NAME, PAGED, Door, open_door
 from tests.plain import Json
 from tests.postgres import fresh_database
 

@@ -20,7 +20,7 @@ from gateway.store.engine import open_store
 from gateway.store.migrate import prepare
 from schema.identity import IdentifierKind
 from schema.messages import PublicKey
-from tests.gateway.door import BY, NAME, Door, open_door
+from tests.gateway.knocking import BY, NAME, Door, open_door
 from tests.postgres import away, fresh_database
 from tests.running import RunningGateway, wait_until
 

@@ -16,7 +16,7 @@ from gateway.identity.rotation import retire, rotate
 from gateway.settings import Settings
 from gateway.store.engine import Store, open_store
 from gateway.store.tables import CITY_KEY
-from tests.gateway.door import NAME, PAGED, Door
+from tests.gateway.knocking import NAME, PAGED, Door
 from tests.gateway.test_graph import door  # noqa: F401 - a gateway of this module's own
 from tests.running import outside
 

@@ -16,8 +16,8 @@ import msgspec
 from starlette.types import Receive, Scope, Send
 
 from gateway.access.callers import Unauthenticated
+from gateway.door.operations import Operations, TooManySubscriptions
 from gateway.live.live import Listener
-from gateway.live.routes import Operations, TooManySubscriptions
 from schema.execution import Request
 
 PROTOCOL = "graphql-transport-ws"

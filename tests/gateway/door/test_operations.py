@@ -11,7 +11,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 
 from benchmarks import hospital
-from gateway.live.routes import EVENT_STREAM, one_line
+from gateway.door.operations import EVENT_STREAM, one_line
 from schema.over_http import GRAPHQL_RESPONSE
 from tests.gateway.silent_city import SilentCity, silent_city
 from tests.listening import LISTEN, hear, opened, over_events, say
