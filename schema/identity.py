@@ -61,8 +61,10 @@ def is_placeholder(value: str) -> bool:
     if not digits.isdigit():
         return False
     upwards = "0123456789" * (len(digits) // 10 + 2)
-    return digits in upwards or digits[::-1] in upwards or (
-        len(digits) >= 9 and (digits.count("0") >= len(digits) - 1 or digits.count("9") >= len(digits) - 1)
+    return (
+        digits in upwards
+        or digits[::-1] in upwards
+        or (len(digits) >= 9 and (digits.count("0") >= len(digits) - 1 or digits.count("9") >= len(digits) - 1))
     )
 
 
