@@ -6,14 +6,15 @@ import importlib
 import os
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 from sqlalchemy import select
+from sqlalchemy.exc import SQLAlchemyError
 
 from gateway.access import issuer
 from gateway.city import enrolment, registry
-from gateway.errors import ClientError, GatewayError
+from gateway.errors import ClientError, GatewayError, StoreUnusable
 from gateway.identity import cli as identity_cli
 from gateway.identity import rotation
 from gateway.identity.city_key import create_city_key
@@ -61,9 +62,13 @@ def init() -> None:
             create(path)
             typer.echo(f"Đã tạo {path} / made {path}")
     load_signing_key(settings.signing_key_file, settings.demo_mode)
-
-    with_store(lambda store, _: rotation.settle_keys(store, load_keys(settings), datetime.now(UTC)))
+    _settle()
     show_fingerprint()
+
+
+def _settle() -> None:
+    """Migrates the database and tells it of the keys that are there."""
+    with_store(lambda store, settings: rotation.settle_keys(store, load_keys(settings), datetime.now(UTC)))
 
 
 @key.command("show-fingerprint")
@@ -160,6 +165,7 @@ def nodes_revoke(node_id: str) -> None:
 @app.command()
 def serve() -> None:
     """Chạy cổng. Starts the server."""
+    _settle()  # keys or a database that cannot be used are told in two lines; the server would print a traceback
     importlib.import_module("gateway.app").serve(load_settings())
 
 
@@ -174,8 +180,16 @@ def main() -> None:
     try:
         app()
     except GatewayError as error:
-        typer.echo(f"{error.code}: {error.vi}\n{error.code}: {error.en}", err=True)
-        raise SystemExit(2 if isinstance(error, ClientError) else 1) from None
+        _fail(error)
+    except (OSError, SQLAlchemyError) as error:
+        cause = getattr(error, "orig", None) or error
+        known = [getattr(cause, name, None) for name in ("filename", "sqlite_errorname", "sqlstate")]
+        _fail(StoreUnusable(" ".join([type(cause).__name__, *(str(word) for word in known if word)])))
+
+
+def _fail(error: GatewayError) -> NoReturn:
+    typer.echo(f"{error.code}: {error.vi}\n{error.code}: {error.en}", err=True)
+    raise SystemExit(2 if isinstance(error, ClientError) else 1)
 
 
 if __name__ == "__main__":

@@ -12,15 +12,16 @@ import sys
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated, NoReturn, TypeVar
 
 import httpx
 import msgspec
 import typer
+from sqlalchemy.exc import SQLAlchemyError
 
 from node_agent.enrolment import enrol as enrol_node
 from node_agent.enrolment import load_enrolment
-from node_agent.errors import NodeError
+from node_agent.errors import NodeError, StoreUnusable
 from node_agent.feeds.table import feed_parsers
 from node_agent.inbox import Inbox, Item, State, local_text
 from node_agent.ingest import Ingest, ReceiveResult
@@ -63,6 +64,10 @@ def _with_store(work: Callable[[Store, Settings], Awaitable[T]]) -> T:
     return asyncio.run(run())
 
 
+async def _nothing_more(_store: Store, _settings: Settings) -> None:
+    """The store is made and migrated; that was all."""
+
+
 def _now() -> datetime:
     return datetime.now(UTC)
 
@@ -75,10 +80,7 @@ def _ingest(store: Store, settings: Settings) -> Ingest:
 def init() -> None:
     """Tạo cơ sở dữ liệu và khoá. Makes the databases and the record key; keeps what exists."""
 
-    async def nothing_more(_store: Store, _settings: Settings) -> None:
-        return None
-
-    _with_store(nothing_more)
+    _with_store(_nothing_more)
     typer.echo(f"Sẵn sàng / ready: {load_settings().data_folder}")
 
 
@@ -113,14 +115,15 @@ def receive(files: list[Path], feed: Annotated[str, typer.Option(help="bhyt_xml,
     if feed.upper() not in Feed.__members__:
         raise typer.BadParameter(f"không có nguồn này / no such feed: {feed}")
     for path in files:
-        if not path.is_file():
-            raise typer.BadParameter(f"không có tệp / no such file: {path}")
+        if not path.is_file() or not os.access(path, os.R_OK):
+            raise typer.BadParameter(f"không có tệp, hoặc không đọc được / no such file, or not readable: {path}")
     _report(_with_store(work))
 
 
 @app.command()
 def serve() -> None:
     """Chạy nút. Starts the server, the watched folders and sync."""
+    _with_store(_nothing_more)  # a store that cannot be used is told in two lines; the server would print a traceback
     importlib.import_module("node_agent.app").serve(load_settings())
 
 
@@ -228,8 +231,16 @@ def main() -> None:
     try:
         app()
     except NodeError as error:
-        typer.echo(f"{error.code}: {error.vi}\n{error.code}: {error.en}", err=True)
-        raise SystemExit(1) from None
+        _fail(error)
+    except (OSError, SQLAlchemyError) as error:
+        cause = getattr(error, "orig", None) or error
+        known = [getattr(cause, name, None) for name in ("filename", "sqlite_errorname", "sqlstate")]
+        _fail(StoreUnusable(" ".join([type(cause).__name__, *(str(word) for word in known if word)])))
+
+
+def _fail(error: NodeError) -> NoReturn:
+    typer.echo(f"{error.code}: {error.vi}\n{error.code}: {error.en}", err=True)
+    raise SystemExit(1)
 
 
 if __name__ == "__main__":

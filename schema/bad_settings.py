@@ -64,7 +64,8 @@ def _rule(each: Any, known: Collection[str]) -> tuple[str, str]:
         return f"không có tên cấu hình này{vi}", f"there is no such setting{en}"
     context = each.get("ctx", {})
     if each["type"] == "value_error" and len(context["error"].args) == 2:
-        return context["error"].args
+        vi, en = context["error"].args
+        return vi, en
     vi, en = RULES.get(each["type"], (each["msg"], each["msg"]))
     return vi.format(**context), en.format(**context)
 
