@@ -32,6 +32,18 @@ from node_agent.store.migrate import prepare
 from schema.elements import Feed
 
 T = TypeVar("T")
+LABELS = {
+    "number": "số mục",
+    "feed": "nguồn",
+    "name": "tệp",
+    "state": "trạng thái",
+    "error_code": "mã lỗi",
+    "received_at": "nhận lúc",
+    "attempts": "số lần đọc",
+    "units": "đợt đã lưu",
+    "bytes": "số byte",
+    "sha256": "băm",
+}
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, help="Nút tại bệnh viện. The agent beside a hospital's HIS."
 )
@@ -89,7 +101,10 @@ def enrol(
     gateway: Annotated[str, typer.Option(help="Địa chỉ cổng thành phố. The gateway's URL.")],
     code: Annotated[str, typer.Option(help="Mã ghi danh dùng một lần. The one-time code.")],
     url: Annotated[
-        str | None, typer.Option(help="Địa chỉ cổng gọi đến nút này. Where the gateway reaches this node.")
+        str | None,
+        typer.Option(
+            help="Địa chỉ cổng gọi đến nút này; mặc định http://host:port. Where the gateway reaches this node."
+        ),
     ] = None,
 ) -> None:
     """Gia nhập thành phố. Joins the city with a one-time code."""
@@ -105,7 +120,10 @@ def enrol(
 
 
 @app.command()
-def receive(files: list[Path], feed: Annotated[str, typer.Option(help="bhyt_xml, fhir")] = "bhyt_xml") -> None:
+def receive(
+    files: Annotated[list[Path], typer.Argument(help="Các tệp. The files.")],
+    feed: Annotated[str, typer.Option(help="Nguồn: bhyt_xml, fhir. The feed.")] = "bhyt_xml",
+) -> None:
     """Nhận tệp ngay. Takes files into the inbox and ingests them now."""
 
     async def work(store: Store, settings: Settings) -> list[ReceiveResult]:
@@ -145,8 +163,8 @@ def status() -> None:
 
 @inbox.command("list")
 def inbox_list(
-    state: Annotated[State | None, typer.Option(help="FAILED, PARTIAL, ...")] = None,
-    as_json: Annotated[bool, typer.Option("--json")] = False,
+    state: Annotated[State | None, typer.Option(help="Chỉ các mục ở trạng thái này. Only these.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Dạng JSON. As JSON.")] = False,
 ) -> None:
     """Danh sách mục. The items, oldest first."""
     items = _with_store(lambda store, _: Inbox(store, _now).items(state))
@@ -162,7 +180,8 @@ def inbox_list(
 
 @inbox.command("show")
 def inbox_show(
-    number: int, raw: Annotated[bool, typer.Option(help="In nguyên bytes. The bytes as received.")] = False
+    number: Annotated[int, typer.Argument(help="Số mục. The item's number.")],
+    raw: Annotated[bool, typer.Option("--raw", help="In nguyên bytes. The bytes as received.")] = False,
 ) -> None:
     """Một mục: vì sao lỗi, ở đâu. One item: what failed, where, and why."""
     if raw:
@@ -173,9 +192,12 @@ def inbox_show(
         box = Inbox(store, _now)
         item = await box.item(number)
         for key, value in _row(item).items():
-            typer.echo(f"{key:12} {value if value is not None else '-'}")
+            typer.echo(f"{LABELS[key] + ' / ' + key:28} {value if value is not None else '-'}")
         for p in await box.problems(number):
-            typer.echo(f"{p.severity.value:6} {p.code}  {p.place}  {p.table or '-'}/{p.field or '-'}  x{p.count}")
+            where = "/".join(part for part in (p.table, p.field) if part)
+            typer.echo(
+                "  ".join([f"{p.severity.value:6} {p.code}", p.place, *([where] if where else []), f"x{p.count}"])
+            )
             if p.reason_vi:
                 typer.echo(f"       {p.reason_vi}\n       {p.reason_en}")
 
@@ -212,6 +234,7 @@ def _row(item: Item) -> dict[str, object]:
         "received_at": local_text(item.received_at),
         "attempts": item.attempts,
         "units": item.units,
+        "bytes": item.size,
         "sha256": item.sha256,
     }
 
