@@ -19,7 +19,7 @@ from gateway.identity import cli as identity_cli
 from gateway.identity import rotation
 from gateway.identity.city_key import create_city_key
 from gateway.identity.key_ring import key_files, load_keys
-from gateway.keys import create_signing_key, load_signing_key
+from gateway.keys import create_signing_key, load_signing_key, refuse_repository
 from gateway.settings import CONFIG_VARIABLE, Settings, load_settings
 from gateway.store.command import with_store
 from gateway.store.engine import Store
@@ -54,6 +54,8 @@ def configure(
 def init() -> None:
     """Tạo khoá thành phố, khoá ký và cơ sở dữ liệu. Makes the keys and the database; keeps what exists."""
     settings = load_settings()
+    if not settings.demo_mode:
+        refuse_repository(settings.city_key_file)
     for path, there, create in (
         (settings.city_key_file, bool(key_files(settings)), create_city_key),
         (settings.signing_key_file, settings.signing_key_file.exists(), create_signing_key),
@@ -101,11 +103,15 @@ def retire(
 
 
 @facility.command("add")
-def facility_add(code: str, name: str) -> None:
+def facility_add(
+    code: Annotated[str, typer.Argument(help="MA_CSKCB: 5 chữ số hoặc chữ hoa. 5 digits or capital letters.")],
+    name: Annotated[str, typer.Argument(help="Tên; mã đã có thì đổi tên. The name; a known code is renamed.")],
+) -> None:
     """Đăng ký một cơ sở (MA_CSKCB). Registers a facility; from now on every ledger counts it."""
     if len(code) != 5 or not code.isascii() or not code.isalnum() or code != code.upper():
         raise typer.BadParameter("MA_CSKCB có 5 chữ số hoặc chữ hoa / is 5 digits or capital letters")
-    with_store(lambda store, _: registry.register_facility(store, code, name, datetime.now(UTC)))
+    renamed = with_store(lambda store, _: registry.register_facility(store, code, name, datetime.now(UTC)))
+    typer.echo(f"Đã đổi tên / renamed: {code} {name}" if renamed else f"Đã đăng ký / registered: {code} {name}")
 
 
 @nodes.command("invite")
@@ -116,15 +122,16 @@ def nodes_invite(
     ] = "source",
 ) -> None:
     """In mã ghi danh dùng một lần. Prints a one-time code, which is shown only now."""
-
     if role.upper() not in NodeRole.__members__:
         raise typer.BadParameter("source hoặc warehouse / source or warehouse")
 
-    async def work(store: Store, settings: Settings) -> str:
+    async def work(store: Store, settings: Settings) -> tuple[str, int]:
         days = settings.invitation_days
-        return await enrolment.invite(store, facility, datetime.now(UTC), days, NodeRole(role.upper()))
+        return await enrolment.invite(store, facility, datetime.now(UTC), days, NodeRole(role.upper())), days
 
-    typer.echo(with_store(work))
+    code, days = with_store(work)
+    typer.echo(code)
+    typer.echo(f"Dùng một lần, trong {days} ngày / good once, for {days} days", err=True)
 
 
 @nodes.command("list")
@@ -155,11 +162,12 @@ def nodes_list() -> None:
 
 
 @nodes.command("revoke")
-def nodes_revoke(node_id: str) -> None:
+def nodes_revoke(node_id: Annotated[str, typer.Argument(help="Như trong nodes list. As nodes list shows it.")]) -> None:
     """Thu hồi một nút. Refuses a node from its next message on; its facilities stay in every ledger."""
     if not with_store(lambda store, _: enrolment.revoke(store, node_id, datetime.now(UTC))):
         typer.echo(f"Không có nút {node_id} đang hoạt động / no active node {node_id}", err=True)
         raise typer.Exit(1)
+    typer.echo(f"Đã thu hồi / revoked: {node_id}")
 
 
 @app.command()

@@ -204,8 +204,8 @@ def _facility(row: Any, node_id: str | None, health: Any) -> FacilityState:
     return FacilityState(row.code, row.name, node_id, feeds, synced_at, health.lagging, as_of, newer)
 
 
-async def register_facility(store: Store, code: str, name: str, now: datetime) -> None:
-    """Adds a facility of the city, or renames it. It counts in every ledger from now on, connected or not."""
+async def register_facility(store: Store, code: str, name: str, now: datetime) -> bool:
+    """Adds a facility of the city, or renames it (True). It counts in every ledger from now on, connected or not."""
     async with store.writing() as connection:
         known = (await connection.execute(select(FACILITY.c.pk).where(FACILITY.c.code == code))).first()
         if known:
@@ -213,3 +213,4 @@ async def register_facility(store: Store, code: str, name: str, now: datetime) -
         else:
             values = {"code": code, "name": name, "registered_at": moment(now), "feeds": "[]"}
             await connection.execute(insert(FACILITY).values(values))
+    return known is not None

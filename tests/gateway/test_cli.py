@@ -78,3 +78,9 @@ def test_a_server_that_cannot_start_says_why_in_two_lines(
     lines = capsys.readouterr().err.splitlines()
     assert [line.split(":")[0] for line in lines] == ["KEY_UNUSABLE"] * 2
     assert str(folder / "city.key") in lines[0]
+
+
+def test_keys_are_not_made_inside_a_source_repository(folder: Path) -> None:
+    (folder.parent / ".git").mkdir()
+    assert isinstance(run("init").exception, KeyUnusable)
+    assert not (folder / "city.key").exists()
