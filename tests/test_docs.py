@@ -11,6 +11,7 @@ import pytest
 from pydantic import BaseModel
 from typer.main import get_command
 
+from compose.demo.question import FIRST_QUERY
 from gateway import settings as gateway_settings
 from gateway.cli import app as city_gateway
 from node_agent import settings as node_settings
@@ -193,6 +194,10 @@ def test_every_dependency_has_a_reason() -> None:
     reasons = {row[0]: row[1] for row in rows(section(ARCHITECTURE, "## Dependencies"))}
     assert names <= reasons.keys()
     assert all(reasons[name] for name in names)
+
+
+def test_the_first_query_of_the_readme_is_the_one_the_demo_lays_ready() -> None:
+    assert f"```graphql\n{FIRST_QUERY}```" in section(README, "## A first query")
 
 
 def test_the_licence_is_the_whole_apache_licence() -> None:
