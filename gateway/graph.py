@@ -32,7 +32,7 @@ from schema.coverage import Coverage, OnIncomplete, StatementStatus
 from schema.elements import Facility, Gender, Period
 from schema.execution import Completed, Document, Request, Result
 from schema.identity import IdentifierKind
-from schema.scalars import PartialDate, schema_config
+from schema.scalars import PartialDate, local_time, schema_config
 
 
 def patient_type() -> type:
@@ -277,13 +277,6 @@ def grant_value(grant: StoredGrant) -> Grant:
 
 def _date(value: str | None) -> PartialDate | None:
     return None if value is None else PartialDate(value)
-
-
-def local_time(seconds: float) -> PartialDate:
-    """Unix seconds as a PartialDate in Vietnam's local time."""
-    from datetime import datetime, timedelta, timezone
-
-    return PartialDate(datetime.fromtimestamp(seconds, timezone(timedelta(hours=7))).isoformat(timespec="seconds"))
 
 
 def city_schema() -> strawberry.Schema:
