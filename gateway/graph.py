@@ -63,7 +63,7 @@ Patient = patient_type()
     description="Câu trả lời về một người bệnh, luôn kèm sổ. An answer about a patient, always with its ledger."
 )
 class PatientAnswer:
-    """patient is null only when no connected facility knows the identifier; coverage then says so."""
+    """patient is null only when no facility is located for the identifier; coverage then says so."""
 
     patient: Patient | None  # type: ignore[valid-type]
     coverage: Coverage

@@ -31,6 +31,7 @@ PAGES = {
     "docs/OPERATIONS.md": OPERATIONS,
     "docs/ACCESS.md": ACCESS,
     "docs/IDENTITY.md": (ROOT / "docs" / "IDENTITY.md").read_text(encoding="utf-8"),
+    "docs/CLIENTS.md": (ROOT / "docs" / "CLIENTS.md").read_text(encoding="utf-8"),
 }
 # Roots of the two error trees; nothing raises them.
 ABSTRACT = {"GATEWAY_ERROR", "CLIENT_ERROR", "NODE_ERROR"}
@@ -121,7 +122,15 @@ def test_no_row_explains_a_code_that_the_source_does_not_know() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["ARCHITECTURE.md", "CONTRIBUTING.md", "docs/OPERATIONS.md", "docs/ACCESS.md", "docs/IDENTITY.md"]
+    "name",
+    [
+        "ARCHITECTURE.md",
+        "CONTRIBUTING.md",
+        "docs/OPERATIONS.md",
+        "docs/ACCESS.md",
+        "docs/IDENTITY.md",
+        "docs/CLIENTS.md",
+    ],
 )
 def test_every_path_named_exists(name: str) -> None:
     named = {
