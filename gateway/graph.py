@@ -16,7 +16,6 @@ from strawberry.types import Info
 from gateway.access.callers import Caller, Role
 from gateway.access.grants import Grant as StoredGrant
 from gateway.answer import Answer
-from gateway.calls import CONTRACT_VERSION
 from gateway.errors import ClientError
 from gateway.history import History, Question
 from gateway.ledger import mirrored
@@ -32,6 +31,7 @@ from schema.coverage import Coverage, OnIncomplete, StatementStatus
 from schema.elements import Facility, Gender, Period
 from schema.execution import Completed, Document, Request, Result
 from schema.identity import IdentifierKind
+from schema.messages import CONTRACT_VERSION
 from schema.scalars import PartialDate, local_time, schema_config
 
 

@@ -70,12 +70,10 @@ class Settings(BaseSettings):
     facilities: Annotated[tuple[FacilitySetting, ...], Field(min_length=1)]
     feeds: tuple[FeedSetting, ...] = ()
     role: Literal["source", "warehouse"] = "source"
-    node_id: str | None = None
     identifier_systems: dict[str, IdentifierKind] = Field(default_factory=lambda: dict(IDENTIFIER_SYSTEMS))
     organizations: dict[str, str] = Field(default_factory=dict)
     database_url: str | None = None
     inbox_url: str | None = None
-    gateway_url: str | None = None
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65_535)] = 8101
     poll_seconds: Annotated[float, Field(gt=0)] = 5.0
