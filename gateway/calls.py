@@ -1,5 +1,5 @@
 """Inquiries -> calls: what each node is sent, and on whose behalf. One patient is one call a node; patients of one operation
-that are asked the same share calls (DESIGN 5, many patients). Signing happens here, sending in scatter.py."""
+that are asked the same share calls (DESIGN 5, many patients). Signing happens here, sending in sending.py."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from gateway.identity.city_key import PersonDigest, agrees
 def choose_beside(
     located: Iterable[Located], warehouses: frozenset[str], choose: Callable[[Iterable[Located]], Choice]
 ) -> Choice:
-    """locator.choose, but a copy that contradicts all of its own source's rows has no say: it is the older word, and would
+    """choice.choose, but a copy that contradicts all of its own source's rows has no say: it is the older word, and would
     have the source's rows withheld with it."""
     rows = tuple(located)
     own: dict[str, list[PersonDigest]] = {}

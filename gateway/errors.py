@@ -34,6 +34,12 @@ class GatewayError(Exception):
         self.vi, self.en = vi, en
 
 
+def bilingual(vi: str, en: str) -> str:
+    """Both languages as one message: two sentences, Vietnamese first."""
+    vi, en = vi.rstrip("."), en.rstrip(".")
+    return f"{vi}. {en[:1].upper()}{en[1:]}."
+
+
 class ClientError(GatewayError):
     """Safe to show. `status` is the HTTP status of routes that are not GraphQL."""
 

@@ -1,6 +1,6 @@
 """Taking in what nodes tell: identifiers become locator rows and are forgotten; feeds become each facility's health.
 
-`locator_rows` is pure; `take_in` writes; SyncDesk is the handler behind node_routes.py. No identifier reaches the database,
+`locator_rows` is pure; `take_in` writes; SyncDesk is the handler behind routes.py. No identifier reaches the database,
 a log line or an error text.
 """
 

@@ -1,6 +1,6 @@
 """For an operator: why a number leads where it does, and which numbers are quarantined. Reads only, and lists no people.
 
-What is printed of it is identity_cli.py.
+What is printed of it is cli.py.
 """
 
 from __future__ import annotations
