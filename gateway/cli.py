@@ -25,6 +25,7 @@ from gateway.store.command import with_store
 from gateway.store.engine import Store
 from gateway.store.tables import NODE, NODE_POSITION
 from schema.messages import NodeRole
+from schema.scalars import local_time
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, help="Cổng truy vấn của thành phố. The city's query gateway."
@@ -147,17 +148,19 @@ def nodes_list() -> None:
         return await registry.read_city(store), accepted
 
     city, accepted = with_store(work)
+    if not city.facilities:
+        typer.echo("Chưa có cơ sở nào / no facility yet: city-gateway facility add", err=True)
     for node in city.nodes.values():
         state = ("REVOKED" if node.revoked else "ENROLLED") + (" WAREHOUSE" if node.warehouse else "")
         typer.echo(
             f"{node.id}  {state}  {node.url}  contract {node.contract_version}  position {accepted.get(node.id, 0)}"
         )
     for f in city.facilities.values():
-        synced = f.synced_at.isoformat(timespec="seconds") if f.synced_at else "-"
+        synced = local_time(f.synced_at.timestamp()) if f.synced_at else "-"
         lagging = "LAGGING" if f.lagging else "-"
         typer.echo(f"  {f.code}  {f.name}  {f.node_id or 'NOT_CONNECTED'}  synced {synced}  {lagging}")
         for copy in city.copies.get(f.code, ()):
-            synced = copy.synced_at.isoformat(timespec="seconds") if copy.synced_at else "-"
+            synced = local_time(copy.synced_at.timestamp()) if copy.synced_at else "-"
             typer.echo(f"    copies at {copy.node_id}  synced {synced}  {'LAGGING' if copy.lagging else '-'}")
 
 

@@ -171,6 +171,8 @@ def inbox_list(
     if as_json:
         typer.echo(msgspec.json.encode([_row(item) for item in items]).decode())
         return
+    if not items:
+        typer.echo("Không có mục nào / no such item", err=True)
     for item in items:
         code = item.error_code or "-"
         typer.echo(
