@@ -1,43 +1,14 @@
-"""Which rows a warehouse loses to the source's own node, and when its rows may not be shown at all. Pure.
+"""Which rows a warehouse loses to the source's own node. Pure.
 
 Two rows are the same record when they are of one facility and bear one issuer's number, or one content at one time: record
-ids are each node's own. Both digests name the kind. What the ledger says of copies is copy_lines.py.
+ids are each node's own. Both digests name the kind. What the ledger says of copies is copy_lines.py; which of
+their patient rows are one person's is identity/choice.py.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from typing import Any
-
-from gateway.identity.choice import Choice, Located, Withheld
-from gateway.identity.city_key import PersonDigest, agrees
-
-
-def choose_beside(
-    located: Iterable[Located], warehouses: frozenset[str], choose: Callable[[Iterable[Located]], Choice]
-) -> Choice:
-    """choice.choose, but a copy that contradicts all of its own source's rows has no say: it is the older word, and would
-    have the source's rows withheld with it."""
-    rows = tuple(located)
-    own: dict[str, list[PersonDigest]] = {}
-    for row in rows:
-        if row.node_id not in warehouses:
-            own.setdefault(row.facility, []).append(row.person)
-    odd = {
-        row
-        for row in rows
-        if row.node_id in warehouses
-        and row.facility in own
-        and all(agrees(row.person, person) is False for person in own[row.facility])
-    }
-    choice = choose(row for row in rows if row not in odd)
-    withheld = [*choice.withheld, *((row, Withheld.IDENTITY_CONFLICT) for row in odd)]
-    return replace(choice, withheld=tuple(sorted(withheld, key=_place)))
-
-
-def _place(withheld: tuple[Located, Withheld]) -> tuple[str, str, str]:
-    return withheld[0].facility, withheld[0].node_id, withheld[0].ref
 
 
 def losing(connections: Sequence[Any], copies: Sequence[bool]) -> frozenset[int]:
