@@ -26,7 +26,7 @@ from gateway.city.registry import Registry
 from gateway.city.routes import node_routes
 from gateway.door.operations import EVENT_STREAM, Operations
 from gateway.door.web_socket import WebSocketEndpoint
-from gateway.errors import StoreUnavailable
+from gateway.errors import StoreUnavailable, bilingual
 from gateway.graph import GatewayContext, city_schema
 from gateway.history import History
 from gateway.identity.key_ring import KeyRing
@@ -78,7 +78,7 @@ class Endpoint:
                 await self.operations.server_sent_events(*made, receive, send)
                 return
         except Unauthenticated as error:
-            made = refused(HttpRefusal(401, error.code, f"{error.vi}. {error.en}."))
+            made = refused(HttpRefusal(401, error.code, bilingual(error.vi, error.en)))
             more = [(b"www-authenticate", b'Bearer realm="hanoi-health-graph"')]
         except HttpRefusal as refusal:
             made = refused(refusal)

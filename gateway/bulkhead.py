@@ -1,6 +1,6 @@
 """What one node, and what all failures together, may take of the gateway: room for calls at once, and retries.
 
-Whether a node is asked at all is breaker.py; the calls themselves are transport.py.
+Whether a node is asked at all is breaker.py; the calls themselves are sending.py.
 """
 
 from __future__ import annotations

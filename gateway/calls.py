@@ -1,5 +1,5 @@
 """Inquiries -> calls: what each node is sent, and on whose behalf. One patient is one call a node; patients of one operation
-that are asked the same share calls (DESIGN 5, many patients). Signing happens here, sending in scatter.py."""
+that are asked the same share calls (DESIGN 5, many patients). Signing happens here, sending in sending.py."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from gateway.reading import Slice
 from gateway.sending import Post
 from gateway.walk import place_for
 from schema.delegation import Allowed, Delegation, Subject, new_delegation, sign_delegations
+from schema.messages import CONTRACT_VERSION
 
-CONTRACT_VERSION = "1.0"
 PATIENTS_A_CALL = 40  # the delegation names each, and travels in one header line
 _JSON = msgspec.json.Encoder()
 

@@ -6,25 +6,27 @@ import importlib
 import os
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 from sqlalchemy import select
+from sqlalchemy.exc import SQLAlchemyError
 
 from gateway.access import issuer
 from gateway.city import enrolment, registry
 from gateway.city.facility_list import is_code, read_facilities
-from gateway.errors import ClientError, GatewayError
+from gateway.errors import ClientError, GatewayError, StoreUnusable
 from gateway.identity import cli as identity_cli
 from gateway.identity import rotation
 from gateway.identity.city_key import create_city_key
 from gateway.identity.key_ring import key_files, load_keys
-from gateway.keys import create_signing_key, load_signing_key
+from gateway.keys import create_signing_key, load_signing_key, refuse_repository
 from gateway.settings import CONFIG_VARIABLE, Settings, load_settings
 from gateway.store.command import with_store
 from gateway.store.engine import Store
 from gateway.store.tables import NODE, NODE_POSITION
 from schema.messages import NodeRole
+from schema.scalars import local_time
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, help="Cổng truy vấn của thành phố. The city's query gateway."
@@ -54,6 +56,8 @@ def configure(
 def init() -> None:
     """Tạo khoá thành phố, khoá ký và cơ sở dữ liệu. Makes the keys and the database; keeps what exists."""
     settings = load_settings()
+    if not settings.demo_mode:
+        refuse_repository(settings.city_key_file)
     for path, there, create in (
         (settings.city_key_file, bool(key_files(settings)), create_city_key),
         (settings.signing_key_file, settings.signing_key_file.exists(), create_signing_key),
@@ -62,9 +66,13 @@ def init() -> None:
             create(path)
             typer.echo(f"Đã tạo {path} / made {path}")
     load_signing_key(settings.signing_key_file, settings.demo_mode)
-
-    with_store(lambda store, _: rotation.settle_keys(store, load_keys(settings), datetime.now(UTC)))
+    _settle()
     show_fingerprint()
+
+
+def _settle() -> None:
+    """Migrates the database and tells it of the keys that are there."""
+    with_store(lambda store, settings: rotation.settle_keys(store, load_keys(settings), datetime.now(UTC)))
 
 
 @key.command("show-fingerprint")
@@ -97,11 +105,15 @@ def retire(
 
 
 @facility.command("add")
-def facility_add(code: str, name: str) -> None:
+def facility_add(
+    code: Annotated[str, typer.Argument(help="MA_CSKCB: 5 chữ số hoặc chữ hoa. 5 digits or capital letters.")],
+    name: Annotated[str, typer.Argument(help="Tên; mã đã có thì đổi tên. The name; a known code is renamed.")],
+) -> None:
     """Đăng ký một cơ sở (MA_CSKCB). Registers a facility; from now on every ledger counts it."""
     if not is_code(code):
         raise typer.BadParameter("MA_CSKCB có 5 chữ số hoặc chữ hoa / is 5 digits or capital letters")
-    with_store(lambda store, _: registry.register_facility(store, code, name, datetime.now(UTC)))
+    renamed = with_store(lambda store, _: registry.register_facility(store, code, name, datetime.now(UTC)))
+    typer.echo(f"Đã đổi tên / renamed: {code} {name}" if renamed else f"Đã đăng ký / registered: {code} {name}")
 
 
 @facility.command("import")
@@ -124,15 +136,16 @@ def nodes_invite(
     ] = "source",
 ) -> None:
     """In mã ghi danh dùng một lần. Prints a one-time code, which is shown only now."""
-
     if role.upper() not in NodeRole.__members__:
         raise typer.BadParameter("source hoặc warehouse / source or warehouse")
 
-    async def work(store: Store, settings: Settings) -> str:
+    async def work(store: Store, settings: Settings) -> tuple[str, int]:
         days = settings.invitation_days
-        return await enrolment.invite(store, facility, datetime.now(UTC), days, NodeRole(role.upper()))
+        return await enrolment.invite(store, facility, datetime.now(UTC), days, NodeRole(role.upper())), days
 
-    typer.echo(with_store(work))
+    code, days = with_store(work)
+    typer.echo(code)
+    typer.echo(f"Dùng một lần, trong {days} ngày / good once, for {days} days", err=True)
 
 
 @nodes.command("list")
@@ -148,31 +161,35 @@ def nodes_list() -> None:
         return await registry.read_city(store), accepted
 
     city, accepted = with_store(work)
+    if not city.facilities:
+        typer.echo("Chưa có cơ sở nào / no facility yet: city-gateway facility add", err=True)
     for node in city.nodes.values():
         state = ("REVOKED" if node.revoked else "ENROLLED") + (" WAREHOUSE" if node.warehouse else "")
         typer.echo(
             f"{node.id}  {state}  {node.url}  contract {node.contract_version}  position {accepted.get(node.id, 0)}"
         )
     for f in city.facilities.values():
-        synced = f.synced_at.isoformat(timespec="seconds") if f.synced_at else "-"
+        synced = local_time(f.synced_at.timestamp()) if f.synced_at else "-"
         lagging = "LAGGING" if f.lagging else "-"
         typer.echo(f"  {f.code}  {f.name}  {f.node_id or 'NOT_CONNECTED'}  synced {synced}  {lagging}")
         for copy in city.copies.get(f.code, ()):
-            synced = copy.synced_at.isoformat(timespec="seconds") if copy.synced_at else "-"
+            synced = local_time(copy.synced_at.timestamp()) if copy.synced_at else "-"
             typer.echo(f"    copies at {copy.node_id}  synced {synced}  {'LAGGING' if copy.lagging else '-'}")
 
 
 @nodes.command("revoke")
-def nodes_revoke(node_id: str) -> None:
+def nodes_revoke(node_id: Annotated[str, typer.Argument(help="Như trong nodes list. As nodes list shows it.")]) -> None:
     """Thu hồi một nút. Refuses a node from its next message on; its facilities stay in every ledger."""
     if not with_store(lambda store, _: enrolment.revoke(store, node_id, datetime.now(UTC))):
         typer.echo(f"Không có nút {node_id} đang hoạt động / no active node {node_id}", err=True)
         raise typer.Exit(1)
+    typer.echo(f"Đã thu hồi / revoked: {node_id}")
 
 
 @app.command()
 def serve() -> None:
     """Chạy cổng. Starts the server."""
+    _settle()  # keys or a database that cannot be used are told in two lines; the server would print a traceback
     importlib.import_module("gateway.app").serve(load_settings())
 
 
@@ -187,8 +204,16 @@ def main() -> None:
     try:
         app()
     except GatewayError as error:
-        typer.echo(f"{error.code}: {error.vi}\n{error.code}: {error.en}", err=True)
-        raise SystemExit(2 if isinstance(error, ClientError) else 1) from None
+        _fail(error)
+    except (OSError, SQLAlchemyError) as error:
+        cause = getattr(error, "orig", None) or error
+        known = [getattr(cause, name, None) for name in ("filename", "sqlite_errorname", "sqlstate")]
+        _fail(StoreUnusable(" ".join([type(cause).__name__, *(str(word) for word in known if word)])))
+
+
+def _fail(error: GatewayError) -> NoReturn:
+    typer.echo(f"{error.code}: {error.vi}\n{error.code}: {error.en}", err=True)
+    raise SystemExit(2 if isinstance(error, ClientError) else 1)
 
 
 if __name__ == "__main__":

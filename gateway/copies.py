@@ -1,7 +1,8 @@
-"""Which rows a warehouse loses to the source's own node. Pure. Which of its rows have a say in who is who is identity/beside.py.
+"""Which rows a warehouse loses to the source's own node. Pure.
 
 Two rows are the same record when they are of one facility and bear one issuer's number, or one content at one time: record
-ids are each node's own. Both digests name the kind. What the ledger says of copies is copy_lines.py.
+ids are each node's own. Both digests name the kind. What the ledger says of copies is copy_lines.py; which of
+their patient rows are one person's is identity/choice.py.
 """
 
 from __future__ import annotations

@@ -18,6 +18,7 @@ NONCE_BYTES = 12
 LONGEST = 40_000  # characters; 700 hospitals, each with a gap of its own
 
 Place = tuple[str, str, str]  # a row's key in the total order: sort time, facility, id
+BELOW_ALL: Place = ("", "", "")  # below every row: asked after it, a node has none
 
 
 class BadCursor(Exception):

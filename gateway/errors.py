@@ -17,6 +17,7 @@ GatewayError
     ├── KeyUnusable          KEY_UNUSABLE             a key file is missing, damaged or readable by others
     ├── KeyStillNeeded       KEY_STILL_NEEDED         a key version cannot be made or retired now
     ├── IdentityUnknown      IDENTITY_UNKNOWN         an operator asked about a number or row that is not there
+    ├── StoreUnusable        STORE_UNUSABLE           the data folder or the database fails a command
     └── StoreTooNew          STORE_TOO_NEW            the database was migrated by a newer release
 """
 
@@ -31,6 +32,12 @@ class GatewayError(Exception):
     def __init__(self, vi: str, en: str) -> None:
         super().__init__(f"{self.code}: {vi} / {en}")
         self.vi, self.en = vi, en
+
+
+def bilingual(vi: str, en: str) -> str:
+    """Both languages as one message: two sentences, Vietnamese first."""
+    vi, en = vi.rstrip("."), en.rstrip(".")
+    return f"{vi}. {en[:1].upper()}{en[1:]}."
 
 
 class ClientError(GatewayError):
@@ -203,6 +210,18 @@ class IdentityUnknown(InternalError):
     """The text does not repeat what was typed."""
 
     code = "IDENTITY_UNKNOWN"
+
+
+class StoreUnusable(InternalError):
+    """A full disk, a damaged file, no permission. `reason` quotes no statement."""
+
+    code = "STORE_UNUSABLE"
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(
+            f"Không dùng được thư mục dữ liệu hoặc cơ sở dữ liệu ({reason}); xem data_folder, chỗ trống trên đĩa và quyền ghi",
+            f"the data folder or the database cannot be used ({reason}); look at data_folder, free space and permissions",
+        )
 
 
 class StoreTooNew(InternalError):

@@ -16,7 +16,6 @@ from strawberry.types import Info
 from gateway.access.callers import Caller, Role
 from gateway.access.grant_type import grant_value
 from gateway.answer import Answer
-from gateway.calls import CONTRACT_VERSION
 from gateway.errors import ClientError
 from gateway.history import History, Question
 from gateway.ledger import mirrored
@@ -32,6 +31,7 @@ from schema.coverage import Coverage, OnIncomplete, StatementStatus
 from schema.elements import Facility, Gender
 from schema.execution import Completed, Document, Request, Result
 from schema.identity import IdentifierKind
+from schema.messages import CONTRACT_VERSION
 from schema.scalars import PartialDate, schema_config
 
 
@@ -63,7 +63,7 @@ Patient = patient_type()
     description="Câu trả lời về một người bệnh, luôn kèm sổ. An answer about a patient, always with its ledger."
 )
 class PatientAnswer:
-    """patient is null only when no connected facility knows the identifier; coverage then says so."""
+    """patient is null only when no facility is located for the identifier; coverage then says so."""
 
     patient: Patient | None  # type: ignore[valid-type]
     coverage: Coverage

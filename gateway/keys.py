@@ -47,17 +47,18 @@ def read_private_file(path: Path, allow_repository: bool) -> bytes:
             f"Người khác đọc được tệp khoá {path}; sửa: chmod 600",
             f"others can read key file {path}; repair it: chmod 600",
         )
-    if not allow_repository and in_repository(path):
+    if not allow_repository:
+        refuse_repository(path)
+    return content
+
+
+def refuse_repository(path: Path) -> None:
+    """Raises KeyUnusable when some folder above the file is the root of a git work tree."""
+    if any((folder / ".git").exists() for folder in path.resolve().parents):
         raise KeyUnusable(
             f"Tệp khoá {path} nằm trong kho mã nguồn; chuyển data_folder ra ngoài",
             f"key file {path} lies in a source repository; move data_folder out of it",
         )
-    return content
-
-
-def in_repository(path: Path) -> bool:
-    """Whether some folder above the file is the root of a git work tree."""
-    return any((folder / ".git").exists() for folder in path.resolve().parents)
 
 
 def create_signing_key(path: Path) -> Ed25519PrivateKey:

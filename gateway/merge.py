@@ -8,10 +8,9 @@ from itertools import chain
 from operator import attrgetter
 from typing import Any
 
-from gateway.cursor import Place
+from gateway.cursor import BELOW_ALL, Place
 
 _NUMBER = attrgetter("key")
-NOWHERE: Place = ("", "", "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +70,7 @@ def merge(connections: Iterable[Any], size: int, lost: frozenset[int] = frozense
         page = [keys for keys in page if keys[:3] >= cut]
     if lost:
         # A lost row right below the page goes with it: on the next one nobody would know its original.
-        floor = max((*cuts, *ends), default=NOWHERE)
+        floor = max((*cuts, *ends), default=BELOW_ALL)
         while len(page) < len(keyed) and keyed[len(page)][3] in lost and keyed[len(page)][:3] >= floor:
             page.append(keyed[len(page)])
     rows = [edges[n] for *_, n in page if n not in lost] if lost else [edges[n] for *_, n in page]

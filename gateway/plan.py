@@ -68,7 +68,7 @@ class Skipped:
 
 @dataclass(frozen=True, slots=True)
 class QueryPlan:
-    """kinds: the record kinds the query reads, each with the outcome it has before anyone is asked (None: to be asked)."""
+    """kinds: the record kinds the query reads. not_permitted: those of them that the allowed set leaves out."""
 
     requests: tuple[NodeRequest, ...]
     skipped: tuple[Skipped, ...]

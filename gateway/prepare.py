@@ -11,6 +11,7 @@ from graphql import FieldNode, GraphQLError, ObjectValueNode, OperationDefinitio
 
 from gateway.answer import Prepared
 from gateway.connection import ConnectionWriter
+from gateway.errors import bilingual
 from gateway.shape import shape
 from gateway.subquery import SubQuery, compile_subquery
 from schema.selection import Scope
@@ -18,8 +19,7 @@ from schema.selection import Scope
 
 def refused(code: str, vi: str, en: str, **more: Any) -> GraphQLError:
     """An error a client may see; `more` goes into its extensions."""
-    vi, en = vi.rstrip("."), en.rstrip(".")
-    return GraphQLError(f"{vi}. {en[:1].upper()}{en[1:]}.", extensions={"code": code, **more})
+    return GraphQLError(bilingual(vi, en), extensions={"code": code, **more})
 
 
 def prepared_of(scope: Scope, operation: OperationDefinitionNode, nodes: tuple[FieldNode, ...]) -> Prepared:

@@ -32,11 +32,6 @@ class InvalidAnswer(Exception):
         self.reason = reason
 
 
-def read_answer(body: bytes, request: NodeRequest, subquery: SubQuery, pages: tuple[Slice, ...]) -> tuple[Any, ...]:
-    """The decoded entities, one a target; raises InvalidAnswer. Pure."""
-    return check_entities(decode_answer(body, request, subquery), request, subquery, pages)
-
-
 def decode_answer(body: bytes, request: NodeRequest, subquery: SubQuery) -> Sequence[Any]:
     """One entity (or None) a target, not looked at yet; raises InvalidAnswer.
 

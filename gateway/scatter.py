@@ -47,7 +47,6 @@ class NodeResult:
         return {**out, **{kind: (Outcome.INVALID_RESPONSE, reason) for kind, reason in self.invalid.items()}}
 
 
-Pages = tuple[Slice, ...] | Mapping[str, tuple[Slice, ...]]
 GRACE_SECONDS = 0.1  # a call's own deadline comes first
 Results = tuple[NodeResult, ...]
 OUTCOMES = {
@@ -56,22 +55,6 @@ OUTCOMES = {
     Fault.TOO_LARGE: Outcome.INVALID_RESPONSE,
     Fault.OVER_BUDGET: Outcome.OVER_BUDGET,
 }
-
-
-async def scatter(
-    plan: QueryPlan,
-    send: Send,
-    subquery: SubQuery,
-    pages: Pages,
-    deadline: float = math.inf,
-    breakers: Breakers | None = None,
-) -> tuple[NodeResult, ...]:
-    """Ask all planned nodes about one patient; results in the plan's order. pages: what of each list is asked, of all nodes
-    alike or by node id. `send` keeps the deadline of each call; see gathered for `deadline`.
-    """
-    by_node = (lambda _: pages) if isinstance(pages, tuple) else pages.__getitem__
-    asked = [ask_parts(r, (r,), send, subquery, by_node(r.node.id), breakers) for r in plan.requests]
-    return tuple(r for results in await gathered(asked, [(r,) for r in plan.requests], deadline) for r in results)
 
 
 async def gathered(

@@ -22,6 +22,7 @@ from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
 from gateway.errors import SettingsInvalid
+from schema.bad_settings import faults, unreadable
 from schema.identity import IdentifierKind
 from schema.messages import BATCH_LIMIT
 
@@ -43,9 +44,9 @@ class Issuer(BaseModel):
     @model_validator(mode="after")
     def _one_source(self) -> Issuer:
         if (self.jwks_file is None) == (self.jwks_url is None):
-            raise ValueError("give jwks_file or jwks_url, not both")
+            raise ValueError("cần đúng một trong jwks_file và jwks_url", "give exactly one of jwks_file and jwks_url")
         if self.jwks_url is not None and not self.jwks_url.startswith("https://"):
-            raise ValueError("jwks_url must be https")
+            raise ValueError("jwks_url phải là https", "jwks_url must be https")
         return self
 
 
@@ -98,13 +99,19 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _agree(self) -> Settings:
         if self.node_deadline_seconds >= self.request_deadline_seconds:
-            raise ValueError("node_deadline_seconds must be less than request_deadline_seconds")
+            raise ValueError(
+                "node_deadline_seconds phải nhỏ hơn request_deadline_seconds",
+                "node_deadline_seconds must be less than request_deadline_seconds",
+            )
         if not self.database_url.startswith(("sqlite+aiosqlite:///", "postgresql+asyncpg://")):
-            raise ValueError("database_url must start with sqlite+aiosqlite:/// or postgresql+asyncpg://")
+            raise ValueError(
+                "database_url phải bắt đầu bằng sqlite+aiosqlite:/// hoặc postgresql+asyncpg://",
+                "database_url must begin with sqlite+aiosqlite:/// or postgresql+asyncpg://",
+            )
         try:
             make_url(self.database_url)
         except (ArgumentError, ValueError):  # its own text can quote a part of the password
-            raise ValueError("database_url cannot be read as a URL") from None
+            raise ValueError("database_url không phải là URL", "database_url cannot be read as a URL") from None
         return self
 
     @classmethod
@@ -134,7 +141,7 @@ def load_settings(path: Path | None = None, environment: Mapping[str, str] | Non
     """Settings from `path`, else the file CITY_GATEWAY_CONFIG names, else variables alone. Raises SettingsInvalid."""
     variables = os.environ if environment is None else environment
     file = path or (Path(variables[CONFIG_VARIABLE]) if variables.get(CONFIG_VARIABLE) else None)
-    where = str(file) if file else f"{PREFIX}*"
+    where = str(file) if file else f"{PREFIX}* (--config, {CONFIG_VARIABLE}?)"
     if file and not file.is_file():
         raise SettingsInvalid(f"Không có tệp cấu hình {file}", f"there is no settings file {file}")
     known = {PREFIX + name.upper() for name in Settings.model_fields} | {CONFIG_VARIABLE}
@@ -149,11 +156,8 @@ def load_settings(path: Path | None = None, environment: Mapping[str, str] | Non
     try:
         return cast(Callable[[], Settings], FromFile)()
     except ValidationError as error:
-        # Only the place and the rule: the input could be a database password.
-        lines = "; ".join(f"{'.'.join(map(str, e['loc'])) or '-'}: {e['msg']}" for e in error.errors())
-        raise SettingsInvalid(
-            f"Cấu hình sai trong {where}: {lines}", f"the settings in {where} are wrong: {lines}"
-        ) from None
+        vi, en = faults(error, {name for model in (Settings, Issuer) for name in model.model_fields})
+        raise SettingsInvalid(f"Cấu hình sai trong {where}: {vi}", f"the settings in {where} are wrong: {en}") from None
     except ValueError as error:
-        reason = type(error).__name__
+        reason = unreadable(error)
         raise SettingsInvalid(f"Không đọc được {where}: {reason}", f"cannot read {where}: {reason}") from None

@@ -16,10 +16,9 @@ from typing import Any
 from msgspec.structs import replace
 
 from gateway.copies import losing
-from gateway.cursor import Gap, Place, Walk
+from gateway.cursor import BELOW_ALL, Gap, Place, Walk
 from gateway.merge import Page, Part, key_of, merge
 
-NOTHING: Place = ("", "", "")  # below every row: asked after it, a node has none
 MARK_BYTES = 6
 
 
@@ -29,16 +28,16 @@ def mark(*parts: str) -> bytes:
 
 
 def place_for(walk: Walk | None, node_id: str) -> Place | None:
-    """What this node is asked `after`; NOTHING where it has no part in the page."""
+    """What this node is asked `after`; BELOW_ALL where it has no part in the page."""
     if walk is None or not walk.late:
         return walk.after if walk else None
     gap = _gap_of(walk, mark(node_id))
-    return gap.above if gap else NOTHING
+    return gap.above if gap else BELOW_ALL
 
 
 def has_part(walks: Iterable[Walk | None], node_id: str) -> bool:
     """Whether any list of the query asks this node; one that only fills gaps asks the nodes that have some."""
-    return any(place_for(walk, node_id) != NOTHING for walk in walks)
+    return any(place_for(walk, node_id) != BELOW_ALL for walk in walks)
 
 
 def is_new(walks: Iterable[Walk | None], facility: str, ref: str) -> bool:
@@ -86,10 +85,10 @@ class Turn:
 def turned(walk: Walk, end: Place | None, has_next: bool, failed: Collection[str]) -> Walk:
     """The state after a page that ended at `end` (None: it had no rows) and left out the failed nodes."""
     end, gaps = end or walk.after, walk.gaps
-    if failed and walk.after != NOTHING:
+    if failed and walk.after != BELOW_ALL:
         gaps = _with_gap(gaps, Gap(walk.after, end if has_next else None, tuple(sorted(map(mark, failed)))))
     # At the bottom a gap reaches to the bottom, so nothing below may be given twice.
-    after = NOTHING if gaps and not has_next else end
+    after = BELOW_ALL if gaps and not has_next else end
     return replace(walk, after=after, gaps=gaps, more=has_next, late=False)
 
 
@@ -122,7 +121,7 @@ def fill(
     flat = [part for some in parts.values() for part in some]
     copies = [node in warehouses for node, some in parts.items() for _ in some]
     page = merge(flat, size, late=True, lost=losing(flat, copies) if any(copies) else frozenset())
-    bottom = page.end or NOTHING
+    bottom = page.end or BELOW_ALL
     left = {
         node: any(part.pageInfo.hasNextPage or (part.edges and key_of(part.edges[-1]) < bottom) for part in some)
         for node, some in parts.items()
@@ -151,7 +150,7 @@ def _lower(one: Place | None, other: Place | None) -> Place | None:
 
 
 def _from_top(gap: Gap) -> tuple[bool, Place]:
-    return (gap.above is None, gap.above or NOTHING)
+    return (gap.above is None, gap.above or BELOW_ALL)
 
 
 def _with_gap(gaps: tuple[Gap, ...], new: Gap) -> tuple[Gap, ...]:
@@ -174,4 +173,4 @@ def _joined(gaps: Iterable[Gap]) -> tuple[Gap, ...]:
     for gap in gaps:
         by_stretch.setdefault((gap.above, gap.until), set()).update(gap.nodes)
     made = [Gap(above, until, tuple(sorted(names))) for (above, until), names in by_stretch.items()]
-    return tuple(sorted(made, key=lambda g: (_from_top(g), g.until or NOTHING, g.nodes), reverse=True))
+    return tuple(sorted(made, key=lambda g: (_from_top(g), g.until or BELOW_ALL, g.nodes), reverse=True))

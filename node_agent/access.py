@@ -7,7 +7,7 @@ in `NodePolicy`; a replay memory shared by several processes replaces `JtiMemory
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -19,7 +19,6 @@ from schema.delegation import (
     RESTRICTED_ALL,
     Delegation,
     DelegationError,
-    Subject,
     verify_delegation,
 )
 
@@ -99,13 +98,3 @@ class Guard:
         if not self._memory.claim(delegation.jti, delegation.expires_at + LEEWAY_SECONDS, now):
             raise DelegationError("DELEGATION_REPLAYED")
         return self._policy.narrow(delegation)
-
-
-def require_subjects(delegation: Delegation, refs: Iterable[str]) -> tuple[Subject, ...]:
-    """The subject of each ref, in the order asked; DelegationError(DELEGATION_SUBJECT) if any ref was not delegated."""
-    subjects = {subject.ref: subject for subject in delegation.subjects}
-    try:
-        return tuple(subjects[ref] for ref in refs)
-    except KeyError:
-        # from None: the message of the KeyError would be the ref
-        raise DelegationError("DELEGATION_SUBJECT") from None

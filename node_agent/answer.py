@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -16,6 +17,7 @@ from schema.bad_input import CURSOR_TEXT
 from schema.delegation import Allowed
 from schema.elements import RecordKind
 from schema.filters import BadArgument, check_filter, check_page_size, chosen_kinds, period_bounds
+from schema.scalars import local_time
 
 ALL_KINDS = "|" + "|".join(kind.value for kind in RecordKind) + "|"
 FIRST_PAGE = "~"  # greater than every sort time, code and id: nothing is before it
@@ -109,7 +111,7 @@ class Ledger:
             "__typename": "NodeLedger",
             "facility": facility,
             "failedItems": failed,
-            "asOf": local_minute(max(heard)) if heard else None,
+            "asOf": local_time(max(heard)) if heard else None,
             "lagging": len(heard) < len(mine) or any(last is not None and now - last > rhythm for rhythm, last in mine),
             "feedLagSeconds": int(max(lags)) if lags else None,
         }
@@ -117,13 +119,4 @@ class Ledger:
 
 def seconds_of(utc: str) -> float:
     """Seconds since 1970 of the store's fixed-width UTC text."""
-    from datetime import datetime
-
     return datetime.fromisoformat(utc.replace("Z", "+00:00")).timestamp()
-
-
-def local_minute(seconds: float) -> str:
-    """A PartialDate to the second in Vietnam's local time."""
-    from datetime import datetime, timedelta, timezone
-
-    return datetime.fromtimestamp(seconds, timezone(timedelta(hours=7))).isoformat(timespec="seconds")

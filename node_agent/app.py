@@ -33,6 +33,7 @@ from node_agent.watch import watch
 from schema.delegation import DelegationError
 from schema.execution import Executor, Request
 from schema.over_http import Answer, HttpRefusal, answer, media_type, read_get, read_post, refused
+from schema.scalars import local_time
 
 MAX_REQUEST_BYTES = 1_048_576
 LONGEST_SECONDS = 30.0
@@ -65,7 +66,7 @@ class Endpoint:
         delegation = self.guard.check(http.headers.get("authorization"), body)
         request: Request = read_post(http.headers.get("content-type"), body) if by_post else read_get(http.query_params)
         document = self.executor.document(request.query)
-        context = NodeContext(delegation, request, document, self.reader, self.ledger, seconds_of(http))
+        context = NodeContext(delegation, request, document, self.reader, self.ledger, seconds_left(http))
         return answer(await self.executor.run(request, context, queries_only=True), media)
 
 
@@ -79,7 +80,7 @@ async def body_of(http: HttpRequest) -> bytes:
     return body
 
 
-def seconds_of(http: HttpRequest) -> float:
+def seconds_left(http: HttpRequest) -> float:
     """The time the gateway leaves for this request."""
     given = http.headers.get("deadline-milliseconds", "")
     return min(int(given) / 1000, LONGEST_SECONDS) if given.isdecimal() else LONGEST_SECONDS
@@ -106,9 +107,15 @@ def create_app(settings: Settings) -> Starlette:
     sync = Sync(store, settings, enrolment, client, now, backlog=ingest.backlog) if enrolment else None
 
     async def health(_: HttpRequest) -> Response:
-        return JSONResponse(
-            {"status": "ok", "enrolled": enrolment is not None, "pending": sync.pending if sync else None}
-        )
+        told: dict[str, Any] = {"status": "ok", "enrolled": enrolment is not None, "pending": None}
+        if sync is not None:
+            last = sync.state.succeeded_at
+            told |= {
+                "pending": sync.pending,
+                "syncedAt": None if last is None else local_time(last.timestamp()),
+                "syncFailure": sync.state.code,
+            }
+        return JSONResponse(told)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:

@@ -12,15 +12,16 @@ import sys
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated, NoReturn, TypeVar
 
 import httpx
 import msgspec
 import typer
+from sqlalchemy.exc import SQLAlchemyError
 
 from node_agent.enrolment import enrol as enrol_node
 from node_agent.enrolment import load_enrolment
-from node_agent.errors import NodeError
+from node_agent.errors import NodeError, StoreUnusable
 from node_agent.feeds.table import feed_parsers
 from node_agent.inbox import Inbox, Item, State, local_text
 from node_agent.ingest import Ingest, ReceiveResult
@@ -31,6 +32,18 @@ from node_agent.store.migrate import prepare
 from schema.elements import Feed
 
 T = TypeVar("T")
+LABELS = {
+    "number": "số mục",
+    "feed": "nguồn",
+    "name": "tệp",
+    "state": "trạng thái",
+    "error_code": "mã lỗi",
+    "received_at": "nhận lúc",
+    "attempts": "số lần đọc",
+    "units": "đợt đã lưu",
+    "bytes": "số byte",
+    "sha256": "băm",
+}
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, help="Nút tại bệnh viện. The agent beside a hospital's HIS."
 )
@@ -63,6 +76,10 @@ def _with_store(work: Callable[[Store, Settings], Awaitable[T]]) -> T:
     return asyncio.run(run())
 
 
+async def _nothing_more(_store: Store, _settings: Settings) -> None:
+    """The store is made and migrated; that was all."""
+
+
 def _now() -> datetime:
     return datetime.now(UTC)
 
@@ -75,10 +92,7 @@ def _ingest(store: Store, settings: Settings) -> Ingest:
 def init() -> None:
     """Tạo cơ sở dữ liệu và khoá. Makes the databases and the record key; keeps what exists."""
 
-    async def nothing_more(_store: Store, _settings: Settings) -> None:
-        return None
-
-    _with_store(nothing_more)
+    _with_store(_nothing_more)
     typer.echo(f"Sẵn sàng / ready: {load_settings().data_folder}")
 
 
@@ -87,7 +101,10 @@ def enrol(
     gateway: Annotated[str, typer.Option(help="Địa chỉ cổng thành phố. The gateway's URL.")],
     code: Annotated[str, typer.Option(help="Mã ghi danh dùng một lần. The one-time code.")],
     url: Annotated[
-        str | None, typer.Option(help="Địa chỉ cổng gọi đến nút này. Where the gateway reaches this node.")
+        str | None,
+        typer.Option(
+            help="Địa chỉ cổng gọi đến nút này; mặc định http://host:port. Where the gateway reaches this node."
+        ),
     ] = None,
 ) -> None:
     """Gia nhập thành phố. Joins the city with a one-time code."""
@@ -103,7 +120,10 @@ def enrol(
 
 
 @app.command()
-def receive(files: list[Path], feed: Annotated[str, typer.Option(help="bhyt_xml, fhir")] = "bhyt_xml") -> None:
+def receive(
+    files: Annotated[list[Path], typer.Argument(help="Các tệp. The files.")],
+    feed: Annotated[str, typer.Option(help="Nguồn: bhyt_xml, fhir. The feed.")] = "bhyt_xml",
+) -> None:
     """Nhận tệp ngay. Takes files into the inbox and ingests them now."""
 
     async def work(store: Store, settings: Settings) -> list[ReceiveResult]:
@@ -113,14 +133,15 @@ def receive(files: list[Path], feed: Annotated[str, typer.Option(help="bhyt_xml,
     if feed.upper() not in Feed.__members__:
         raise typer.BadParameter(f"không có nguồn này / no such feed: {feed}")
     for path in files:
-        if not path.is_file():
-            raise typer.BadParameter(f"không có tệp / no such file: {path}")
+        if not path.is_file() or not os.access(path, os.R_OK):
+            raise typer.BadParameter(f"không có tệp, hoặc không đọc được / no such file, or not readable: {path}")
     _report(_with_store(work))
 
 
 @app.command()
 def serve() -> None:
     """Chạy nút. Starts the server, the watched folders and sync."""
+    _with_store(_nothing_more)  # a store that cannot be used is told in two lines; the server would print a traceback
     importlib.import_module("node_agent.app").serve(load_settings())
 
 
@@ -142,14 +163,16 @@ def status() -> None:
 
 @inbox.command("list")
 def inbox_list(
-    state: Annotated[State | None, typer.Option(help="FAILED, PARTIAL, ...")] = None,
-    as_json: Annotated[bool, typer.Option("--json")] = False,
+    state: Annotated[State | None, typer.Option(help="Chỉ các mục ở trạng thái này. Only these.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Dạng JSON. As JSON.")] = False,
 ) -> None:
     """Danh sách mục. The items, oldest first."""
     items = _with_store(lambda store, _: Inbox(store, _now).items(state))
     if as_json:
         typer.echo(msgspec.json.encode([_row(item) for item in items]).decode())
         return
+    if not items:
+        typer.echo("Không có mục nào / no such item", err=True)
     for item in items:
         code = item.error_code or "-"
         typer.echo(
@@ -159,7 +182,8 @@ def inbox_list(
 
 @inbox.command("show")
 def inbox_show(
-    number: int, raw: Annotated[bool, typer.Option(help="In nguyên bytes. The bytes as received.")] = False
+    number: Annotated[int, typer.Argument(help="Số mục. The item's number.")],
+    raw: Annotated[bool, typer.Option("--raw", help="In nguyên bytes. The bytes as received.")] = False,
 ) -> None:
     """Một mục: vì sao lỗi, ở đâu. One item: what failed, where, and why."""
     if raw:
@@ -170,9 +194,12 @@ def inbox_show(
         box = Inbox(store, _now)
         item = await box.item(number)
         for key, value in _row(item).items():
-            typer.echo(f"{key:12} {value if value is not None else '-'}")
+            typer.echo(f"{LABELS[key] + ' / ' + key:28} {value if value is not None else '-'}")
         for p in await box.problems(number):
-            typer.echo(f"{p.severity.value:6} {p.code}  {p.place}  {p.table or '-'}/{p.field or '-'}  x{p.count}")
+            where = "/".join(part for part in (p.table, p.field) if part)
+            typer.echo(
+                "  ".join([f"{p.severity.value:6} {p.code}", p.place, *([where] if where else []), f"x{p.count}"])
+            )
             if p.reason_vi:
                 typer.echo(f"       {p.reason_vi}\n       {p.reason_en}")
 
@@ -209,6 +236,7 @@ def _row(item: Item) -> dict[str, object]:
         "received_at": local_text(item.received_at),
         "attempts": item.attempts,
         "units": item.units,
+        "bytes": item.size,
         "sha256": item.sha256,
     }
 
@@ -228,8 +256,16 @@ def main() -> None:
     try:
         app()
     except NodeError as error:
-        typer.echo(f"{error.code}: {error.vi}\n{error.code}: {error.en}", err=True)
-        raise SystemExit(1) from None
+        _fail(error)
+    except (OSError, SQLAlchemyError) as error:
+        cause = getattr(error, "orig", None) or error
+        known = [getattr(cause, name, None) for name in ("filename", "sqlite_errorname", "sqlstate")]
+        _fail(StoreUnusable(" ".join([type(cause).__name__, *(str(word) for word in known if word)])))
+
+
+def _fail(error: NodeError) -> NoReturn:
+    typer.echo(f"{error.code}: {error.vi}\n{error.code}: {error.en}", err=True)
+    raise SystemExit(1)
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from node_agent.dialect import Dialect
 from node_agent.json_text import braced, chain, member
 from schema.connections import BY_FIELD
 from schema.elements import RecordKind
+from schema.filters import PAGE_DEFAULT
 from schema.selection import Scope, Selected, Variables, reader
 
 RECORD = frozenset({"Record"})
@@ -93,7 +94,7 @@ class Compiler:
             Page(
                 prefix,
                 selected.name,
-                reader(argument("first"), 20),
+                reader(argument("first"), PAGE_DEFAULT),
                 reader(argument("after")),
                 reader(argument("filter")),
             )

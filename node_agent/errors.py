@@ -46,6 +46,18 @@ class StoreUnreachable(NodeError):
         )
 
 
+class StoreUnusable(NodeError):
+    """The data folder or a database fails a command: a full disk, a damaged file, no permission. `reason` quotes no statement."""
+
+    code = "STORE_UNUSABLE"
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(
+            f"Không dùng được thư mục dữ liệu hoặc cơ sở dữ liệu ({reason}); xem data_folder, chỗ trống trên đĩa và quyền ghi",
+            f"the data folder or a database cannot be used ({reason}); look at data_folder, free space and permissions",
+        )
+
+
 class StoreEncodingWrong(NodeError):
     """The PostgreSQL database keeps text in another encoding, which has no place for some of what hospitals send."""
 

@@ -24,9 +24,8 @@ from schema.coverage import NodeLedger
 from schema.delegation import Delegation
 from schema.elements import Gender
 from schema.execution import Completed, Document, Request
+from schema.messages import CONTRACT_VERSION
 from schema.scalars import PartialDate, schema_config
-
-CONTRACT_VERSION = "1.0"
 
 
 def patient_type() -> type:

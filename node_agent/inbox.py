@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, datetime
 from enum import Enum
 from typing import Any
 
@@ -21,10 +21,10 @@ from node_agent.problem import Problem, Severity
 from node_agent.store.engine import Store
 from node_agent.tables import INBOX
 from schema.elements import Feed
+from schema.scalars import VIETNAM
 
 Clock = Callable[[], datetime]
 ITEM, ERROR = INBOX.tables["inbox"], INBOX.tables["inbox_error"]
-VIETNAM = timezone(timedelta(hours=7))
 
 
 class State(Enum):

@@ -20,6 +20,7 @@ from pydantic_settings import (
 )
 
 from node_agent.errors import SettingsInvalid
+from schema.bad_settings import faults, unreadable
 from schema.elements import Feed
 from schema.identity import IdentifierKind
 
@@ -69,12 +70,10 @@ class Settings(BaseSettings):
     facilities: Annotated[tuple[FacilitySetting, ...], Field(min_length=1)]
     feeds: tuple[FeedSetting, ...] = ()
     role: Literal["source", "warehouse"] = "source"
-    node_id: str | None = None
     identifier_systems: dict[str, IdentifierKind] = Field(default_factory=lambda: dict(IDENTIFIER_SYSTEMS))
     organizations: dict[str, str] = Field(default_factory=dict)
     database_url: str | None = None
     inbox_url: str | None = None
-    gateway_url: str | None = None
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65_535)] = 8101
     poll_seconds: Annotated[float, Field(gt=0)] = 5.0
@@ -84,20 +83,26 @@ class Settings(BaseSettings):
     def _agree(self) -> Settings:
         codes = [f.code for f in self.facilities]
         if len(set(codes)) != len(codes):
-            raise ValueError("facilities: a code is given twice")
+            raise ValueError("facilities: một mã lặp lại", "facilities: a code is given twice")
         for place, named in (
             ("feeds.facility", [f.facility for f in self.feeds if f.facility]),
             ("organizations", list(self.organizations.values())),
         ):
             if strangers := sorted(set(named) - set(codes)):
-                raise ValueError(f"{place}: {', '.join(strangers)} not among facilities")
+                listed = ", ".join(strangers)
+                raise ValueError(
+                    f"{place}: {listed} không có trong facilities", f"{place}: {listed} not among facilities"
+                )
         for name in ("database_url", "inbox_url"):
             url = getattr(self, name)
             if url is not None and not url.startswith(DATABASES):  # its text may hold a password
-                raise ValueError(f"{name}: must begin with {' or '.join(DATABASES)}")
+                one, other = DATABASES
+                raise ValueError(
+                    f"{name}: phải bắt đầu bằng {one} hoặc {other}", f"{name}: must begin with {one} or {other}"
+                )
         folders = [f.folder.absolute() for f in self.feeds if f.folder]
         if len(set(folders)) != len(folders):
-            raise ValueError("feeds.folder: two feeds watch one folder")
+            raise ValueError("feeds.folder: hai nguồn cùng một thư mục", "feeds.folder: two feeds watch one folder")
         return self
 
     @classmethod
@@ -151,7 +156,7 @@ class Settings(BaseSettings):
 def load_settings(path: Path | None = None, environment: Mapping[str, str] = os.environ) -> Settings:
     """Settings from `path`, else the file NODE_AGENT_CONFIG names, else variables alone. Raises SettingsInvalid."""
     file = path or (Path(environment[CONFIG_VARIABLE]) if environment.get(CONFIG_VARIABLE) else None)
-    where = str(file) if file else f"{PREFIX}*"
+    where = str(file) if file else f"{PREFIX}* (--config, {CONFIG_VARIABLE}?)"
     if file and not file.is_file():
         raise SettingsInvalid(f"Không có tệp cấu hình {file}", f"there is no settings file {file}")
     known = {PREFIX + name.upper() for name in Settings.model_fields} | {CONFIG_VARIABLE}
@@ -166,10 +171,10 @@ def load_settings(path: Path | None = None, environment: Mapping[str, str] = os.
     try:
         return FromFile()  # type: ignore[call-arg]  # the file and the variables give them
     except ValidationError as error:
-        lines = "; ".join(f"{'.'.join(map(str, e['loc'])) or '-'}: {e['msg']}" for e in error.errors())
-        raise SettingsInvalid(
-            f"Cấu hình sai trong {where}: {lines}", f"the settings in {where} are wrong: {lines}"
-        ) from None
+        vi, en = faults(
+            error, {name for model in (Settings, FacilitySetting, FeedSetting) for name in model.model_fields}
+        )
+        raise SettingsInvalid(f"Cấu hình sai trong {where}: {vi}", f"the settings in {where} are wrong: {en}") from None
     except ValueError as error:
-        reason = type(error).__name__ if error.__cause__ else str(error)
+        reason = unreadable(error)
         raise SettingsInvalid(f"Không đọc được {where}: {reason}", f"cannot read {where}: {reason}") from None

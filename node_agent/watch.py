@@ -68,7 +68,7 @@ def look(folder: Path) -> Look | None:
     try:
         paths = [p for p in folder.iterdir() if not p.name.startswith(".") and p.suffix not in (".tmp", ".part")]
     except OSError as error:
-        _log.warning("folder cannot be read", error=type(error).__name__)
+        _log.warning("folder cannot be read", folder=str(folder), error=type(error).__name__)
         return None
     for path in paths:
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import datetime, timedelta, timezone
 from typing import NewType
 
 import strawberry
@@ -12,6 +13,7 @@ from strawberry.types.scalar import ScalarDefinition
 PartialDate = NewType("PartialDate", str)
 Decimal = NewType("Decimal", str)
 
+VIETNAM = timezone(timedelta(hours=7))  # the whole country, without summer time
 PARTIAL_DATE = re.compile(
     r"\d{4}(?:-(?:0[1-9]|1[0-2])(?:-(?:0[1-9]|[12]\d|3[01])"
     r"(?:T(?:[01]\d|2[0-3]):[0-5]\d(?::[0-5]\d(?:\.\d{1,6})?)?\+07:00)?)?)?",
@@ -32,6 +34,11 @@ def parse_decimal(value: object) -> str:
     if not isinstance(value, str) or not DECIMAL.fullmatch(value):
         raise ValueError("Decimal must be a string such as 12 or 0.500")
     return value
+
+
+def local_time(seconds: float) -> PartialDate:
+    """Unix seconds in Vietnam's local time, to the second."""
+    return PartialDate(datetime.fromtimestamp(seconds, VIETNAM).isoformat(timespec="seconds"))
 
 
 def sort_time(value: str | None) -> str:

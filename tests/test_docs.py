@@ -11,6 +11,7 @@ import pytest
 from pydantic import BaseModel
 from typer.main import get_command
 
+from compose.demo.question import FIRST_QUERY
 from gateway import settings as gateway_settings
 from gateway.cli import app as city_gateway
 from node_agent import settings as node_settings
@@ -30,6 +31,7 @@ PAGES = {
     "docs/OPERATIONS.md": OPERATIONS,
     "docs/ACCESS.md": ACCESS,
     "docs/IDENTITY.md": (ROOT / "docs" / "IDENTITY.md").read_text(encoding="utf-8"),
+    "docs/CLIENTS.md": (ROOT / "docs" / "CLIENTS.md").read_text(encoding="utf-8"),
 }
 # Roots of the two error trees; nothing raises them.
 ABSTRACT = {"GATEWAY_ERROR", "CLIENT_ERROR", "NODE_ERROR"}
@@ -120,7 +122,15 @@ def test_no_row_explains_a_code_that_the_source_does_not_know() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["ARCHITECTURE.md", "CONTRIBUTING.md", "docs/OPERATIONS.md", "docs/ACCESS.md", "docs/IDENTITY.md"]
+    "name",
+    [
+        "ARCHITECTURE.md",
+        "CONTRIBUTING.md",
+        "docs/OPERATIONS.md",
+        "docs/ACCESS.md",
+        "docs/IDENTITY.md",
+        "docs/CLIENTS.md",
+    ],
 )
 def test_every_path_named_exists(name: str) -> None:
     named = {
@@ -198,6 +208,10 @@ def test_every_dependency_has_a_reason() -> None:
     reasons = {row[0]: row[1] for row in rows(section(ARCHITECTURE, "## Dependencies"))}
     assert names <= reasons.keys()
     assert all(reasons[name] for name in names)
+
+
+def test_the_first_query_of_the_readme_is_the_one_the_demo_lays_ready() -> None:
+    assert f"```graphql\n{FIRST_QUERY}```" in section(README, "## A first query")
 
 
 def test_the_licence_is_the_whole_apache_licence() -> None:

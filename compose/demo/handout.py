@@ -1,6 +1,6 @@
 """What a running demo hands to people and scripts: demo.json with addresses, tokens and patients, and the closing lines.
 
-`demo.json` exists only while the demo is up. Nothing here starts, asks or stops anything.
+The files exist only while the demo is up. Nothing here starts, asks or stops anything.
 """
 
 from __future__ import annotations
@@ -18,11 +18,12 @@ from rich.text import Text
 from compose.demo.launch import RunningCity
 from compose.demo.patients import Granted
 from compose.demo.place import HANDOUT
-from compose.demo.question import ASKING_DOCTOR, ASKING_FACILITY, QUERY, variables
+from compose.demo.question import ASKING_DOCTOR, ASKING_FACILITY, FIRST_QUERY, QUERY, variables
 from gateway.access.callers import Role
 
 TOKEN_SECONDS = 12 * 3600
-REQUEST = "query.json"
+REQUEST, FIRST_REQUEST = "query.json", "history.json"  # bodies: of the printed question, of the README's first query
+TOKEN = "doctor.token"
 
 
 def tokens(city: RunningCity, people: Sequence[Granted]) -> dict[str, str]:
@@ -52,14 +53,17 @@ def handout(city: RunningCity, people: Sequence[Granted], given: dict[str, str])
 
 
 def write(folder: Path, content: dict[str, Any]) -> None:
-    """demo.json, and the question alone as a ready request body; both at once and for the owner only."""
-    for name, value in ((REQUEST, content["query"]), (HANDOUT, content)):
+    """demo.json, and what a curl line needs as files of their own; each at once and for the owner only."""
+    first = content["patients"][0]
+    asked = {"query": FIRST_QUERY, "variables": {"cccd": first["value"], "grant": first["grant"]}}
+    for name, value in ((REQUEST, content["query"]), (FIRST_REQUEST, asked), (HANDOUT, content)):
         _replace(folder / name, json.dumps(value, ensure_ascii=False, indent=2) + "\n")
+    _replace(folder / TOKEN, content["tokens"]["practitioner"])
 
 
 def remove(folder: Path) -> None:
     """The demo ends: nothing points to it any more."""
-    for name in (HANDOUT, REQUEST):
+    for name in (HANDOUT, REQUEST, FIRST_REQUEST, TOKEN):
         (folder / name).unlink(missing_ok=True)
 
 
@@ -73,8 +77,7 @@ def _replace(path: Path, text: str) -> None:
 
 def curl_line(folder: Path, gateway: str) -> str:
     """A line to paste into a shell: asks the printed question again. The token stays in its file."""
-    read = 'import json, sys; print(json.load(open(sys.argv[1]))["tokens"]["practitioner"])'
-    token = f"$(python3 -c '{read}' {shlex.quote(str(_near(folder / HANDOUT)))})"
+    token = f"$(cat {shlex.quote(str(_near(folder / TOKEN)))})"
     body = shlex.quote(f"@{_near(folder / REQUEST)}")
     return f'curl -s {gateway}/graphql -H "authorization: Bearer {token}" -H "content-type: application/json" -d {body}'
 

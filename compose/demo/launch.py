@@ -205,7 +205,6 @@ def _node(city_folder: Path, gateway: Process, spec: NodeSpec, options: Mapping[
     feed = {"feed": spec.feed, "folder": str(inbox), "rhythm_seconds": spec.rhythm_seconds}
     values: dict[str, object] = {
         "data_folder": str(folder / "data"),
-        "gateway_url": gateway.url,
         "port": port,
         "poll_seconds": 0.2,
         "sync_seconds": 0.5,

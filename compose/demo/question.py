@@ -1,7 +1,7 @@
 """The question the demo asks: one patient's history across hospitals, by a doctor of one of them, on the patient's grant.
 
 The query spreads over every record kind, so that `kinds` can be changed, or set to null, without touching the text. How
-the answer is printed is timeline.py; what a record says in one line is record_text.py.
+the answer is printed is timeline.py; what a record says in one line is record_text.py. FIRST_QUERY is the README's.
 """
 
 from __future__ import annotations
@@ -27,6 +27,19 @@ KINDS = (
     "REFERRAL",
     "APPOINTMENT",
 )
+
+FIRST_QUERY = """\
+query History($cccd: String!, $grant: ID!) {
+  patient(by: {kind: CCCD, value: $cccd}, access: {purpose: TREAT, basis: GRANT, evidence: $grant}) {
+    coverage { completeness registered located summary(language: EN)
+      facilities { facility { code name } outcome records tookMs } }
+    patient {
+      name birthDate allergyStatus
+      encounters(first: 20, filter: {period: {from: "2024"}}) {
+        edges { sortKey facility { name }
+          node { class period { start end } diagnoses { code display } prescriptions { items { drug dose quantity } } } }
+        pageInfo { hasNextPage } } } } }
+"""
 
 QUERY = """\
 query History($by: PatientBy!, $access: AccessInput!, $rows: Int!, $kinds: [RecordKind!], $results: Int!) {

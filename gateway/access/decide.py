@@ -120,13 +120,6 @@ def decide(
     return rule(_Question(caller, access, patient_token, own_token, grant, now))
 
 
-def decide_grants(caller: Caller, own_token: bytes | None) -> Refusal | None:
-    """None when the caller may give, list and withdraw the grants of own_token's patient: a citizen, for themselves."""
-    if caller.role is Role.CITIZEN and caller.identity is not None and own_token is not None:
-        return None
-    return Refusal(RefusalCode.NOT_PERMITTED)
-
-
 def _by_grant(question: _Question) -> Permit | Refusal:
     """A practitioner reads what a living grant of this patient gives to their facility or licence."""
     grant, access = question.grant, question.access

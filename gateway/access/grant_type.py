@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta, timezone
-
 import strawberry
 
 from gateway.access.grants import Grant as StoredGrant
 from schema.access import Grant
 from schema.elements import Period
-from schema.scalars import PartialDate
+from schema.scalars import PartialDate, local_time
 
 
 def grant_value(grant: StoredGrant) -> Grant:
@@ -30,8 +28,3 @@ def grant_value(grant: StoredGrant) -> Grant:
 
 def _date(value: str | None) -> PartialDate | None:
     return None if value is None else PartialDate(value)
-
-
-def local_time(seconds: float) -> PartialDate:
-    """Unix seconds as a PartialDate in Vietnam's local time."""
-    return PartialDate(datetime.fromtimestamp(seconds, timezone(timedelta(hours=7))).isoformat(timespec="seconds"))

@@ -226,7 +226,7 @@ class GrantStore:
         try:
             async with self._store.writing() as connection:
                 await carry_over(connection, newer)
-        except (StoreUnavailable, SQLAlchemyError, OSError):
+        except _AWAY:
             raise GrantStoreUnavailable from None
 
 

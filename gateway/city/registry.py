@@ -204,9 +204,10 @@ def _facility(row: Any, node_id: str | None, health: Any) -> FacilityState:
     return FacilityState(row.code, row.name, node_id, feeds, synced_at, health.lagging, as_of, newer)
 
 
-async def register_facility(store: Store, code: str, name: str, now: datetime) -> None:
-    """Adds a facility of the city, or renames it. It counts in every ledger from now on, connected or not."""
-    await register_facilities(store, {code: name}, now)
+async def register_facility(store: Store, code: str, name: str, now: datetime) -> bool:
+    """Adds a facility of the city, or renames it (True). It counts in every ledger from now on, connected or not."""
+    new, _ = await register_facilities(store, {code: name}, now)
+    return not new
 
 
 async def register_facilities(store: Store, names: Mapping[str, str], now: datetime) -> tuple[int, int]:

@@ -19,11 +19,10 @@ from graphql import OperationType
 from starlette.types import Receive, Send
 
 from gateway.access.callers import Caller
-from gateway.errors import ClientError
+from gateway.errors import ClientError, bilingual
 from gateway.graph import GatewayContext
 from gateway.ledger import mirrored
 from gateway.live.live import Event, Listener, Live
-from gateway.prepare import refused
 from schema.execution import Executor, Request, Result
 from schema.over_http import answer
 
@@ -107,7 +106,7 @@ class Operations:
                         key = event.key
                         yield _next(event)
         except ClientError as error:
-            yield _failure(error.code, refused(error.code, error.vi, error.en).message, key)
+            yield _failure(error.code, bilingual(error.vi, error.en), key)
         except Exception as error:  # noqa: BLE001 - a listener must hear that it ended, and why is ours to log
             LOG.error("stream failed", extra={"error_type": type(error).__name__})
             yield _failure("INTERNAL_ERROR", "Lỗi nội bộ. Internal error.", key)

@@ -17,6 +17,7 @@ from starlette.types import Receive, Scope, Send
 
 from gateway.access.callers import Unauthenticated
 from gateway.door.operations import Operations, TooManySubscriptions
+from gateway.errors import bilingual
 from gateway.live.live import Listener
 from schema.execution import Request
 
@@ -163,7 +164,7 @@ class Connection:
         try:
             if len(self.tasks) > OPERATIONS_LIMIT:
                 error = TooManySubscriptions()
-                text = {"message": f"{error.vi}. {error.en}.", "extensions": {"code": error.code}}
+                text = {"message": bilingual(error.vi, error.en), "extensions": {"code": error.code}}
                 return await self._end(key, here, {"id": key, "type": "error", "payload": [text]})
             async with aclosing(self.operations.payloads(listener, request)) as payloads:
                 async for payload in payloads:

@@ -7,7 +7,7 @@ missed one is not silent: a row that could be this person is either kept or with
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 
 from gateway.identity.city_key import TOKEN_BYTES, PersonDigest, agrees
@@ -134,6 +134,26 @@ def choose(located: Iterable[Located], splits: Splits = NO_SPLITS) -> Choice:
         else:
             withheld.append((row, reason if _speaks(row) else Withheld.IDENTITY_DOUBTFUL))
     return Choice(tuple(shown), tuple(withheld), apart)
+
+
+def choose_beside(located: Iterable[Located], warehouses: frozenset[str], splits: Splits = NO_SPLITS) -> Choice:
+    """choose, but a warehouse's row that contradicts all of its own source's rows has no say: it is the older word, and
+    would have the source's rows withheld with it. warehouses: by node id."""
+    rows = tuple(located)
+    own: dict[str, list[PersonDigest]] = {}
+    for row in rows:
+        if row.node_id not in warehouses:
+            own.setdefault(row.facility, []).append(row.person)
+    odd = {
+        row
+        for row in rows
+        if row.node_id in warehouses
+        and row.facility in own
+        and all(agrees(row.person, person) is False for person in own[row.facility])
+    }
+    choice = choose((row for row in rows if row not in odd), splits)
+    withheld = [*choice.withheld, *((row, Withheld.IDENTITY_CONFLICT) for row in odd)]
+    return replace(choice, withheld=tuple(sorted(withheld, key=lambda one: place(one[0]))))
 
 
 def place(row: Located) -> tuple[str, str, str]:

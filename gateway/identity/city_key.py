@@ -38,9 +38,6 @@ class PersonDigest:
         return self.day is not None and self.sex is not None
 
 
-UNKNOWN_PERSON = PersonDigest()
-
-
 class CityKey:
     """The key and its version. Its repr shows neither."""
 

@@ -122,9 +122,12 @@ def unlink(kind: Kind = None) -> None:
 
 
 @app.command("rejoin")
-def rejoin(line: int) -> None:
+def rejoin(
+    line: Annotated[int, typer.Argument(help="Như trong identity splits. As identity splits shows it.")],
+) -> None:
     """Gỡ một dòng tách. Takes an unlinking back, by its line."""
     with_store(lambda store, _: splits.rejoin(store, line, datetime.now(UTC)))
+    typer.echo(f"Đã gỡ dòng tách {line} / unlinking {line} taken back")
 
 
 @app.command("splits")

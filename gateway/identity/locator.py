@@ -7,13 +7,11 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
 from gateway.errors import StoreUnavailable
-from gateway.identity.beside import choose_beside
-from gateway.identity.choice import KIND_OF, Choice, Located, Splits, Withheld, choose, place
+from gateway.identity.choice import KIND_OF, Choice, Located, Splits, Withheld, choose, choose_beside, place
 from gateway.identity.city_key import PersonDigest
 from gateway.identity.linking import link, one_version, ways
 
@@ -88,7 +86,7 @@ class People:
         self._splits: tuple[int, Splits] = (0, Splits())
 
     async def find(self, tokens: Sequence[bytes], warehouses: frozenset[str] = frozenset()) -> Choice:
-        """Who has this identifier. tokens: the identifier under each live key version; warehouses: by node id (beside.py).
+        """Who has this identifier. tokens: the identifier under each live key version; warehouses: by node id.
 
         Two reads at most for nearly everybody: the rows of the identifier, and those that share another number with them.
         """
@@ -97,8 +95,7 @@ class People:
             return Choice((), ())
         splits = await self._splits_now(rows[0][-1])
         found, rest = one_version(map(located, rows)) if len(tokens) > 1 else ([located(row) for row in rows], [])
-        choose_these = partial(choose, splits=splits)
-        choice = choose_beside(found, warehouses, choose_these) if warehouses else choose_these(found)
+        choice = choose_beside(found, warehouses, splits) if warehouses else choose(found, splits)
         if by_way := ways(choice, splits):
             known = {(row.node_id, row.ref) for row in found}
             more, full = await self._further(list(by_way))

@@ -90,7 +90,7 @@ def compile_live(
     )
 
 
-class Copies:
+class SeenDocuments:
     """Numbered documents seen so far in one stream. What was sent cannot be taken back: the later copy names the earlier."""
 
     def __init__(self) -> None:
@@ -117,7 +117,7 @@ def write_parts(
     asked: Asked,
     result: NodeResult,
     lines: Sequence[Line],
-    copies: Copies,
+    seen: SeenDocuments,
     late: bool,
     lost: frozenset[int] = frozenset(),
 ) -> list[bytes]:
@@ -137,7 +137,7 @@ def write_parts(
     for line in lines:
         here = frozenset(n for n, place in enumerate(mine.get(line.facility, ())) if place in lost)
         page = merge(rows.get(line.facility, ()), size, here, late)
-        parts.append(write_part(selection, asked, line, copies.mark(page)))
+        parts.append(write_part(selection, asked, line, seen.mark(page)))
     return parts
 
 

@@ -18,7 +18,7 @@ from gateway.calls import Inquiry, calls_of, posts_of
 from gateway.copies import losing
 from gateway.copy_lines import heed
 from gateway.history import AccessRefused, History, Question, told
-from gateway.live.event import Copies, LiveSelection, write_closed, write_parts
+from gateway.live.event import LiveSelection, SeenDocuments, write_closed, write_parts
 from gateway.live.stream import stream
 from gateway.plan import NodeRequest
 from gateway.reading import Slice
@@ -103,7 +103,7 @@ class Listening:
         self.results: dict[str, NodeResult] = {}
         self.held: list[NodeResult] = []
         self.shown: list[Any] = []  # the decoded connections of the parts that were sent
-        self.copies = Copies()
+        self.seen = SeenDocuments()
         self.closed = False
 
     def take(self, result: NodeResult | None) -> list[Event]:
@@ -159,7 +159,7 @@ class Listening:
             lost = frozenset(n - before for n in losing([*self.shown, *mine], flags))
         self.shown += mine
         asked_as = self.history.asked(self.question, self.inquiry, every, {})
-        parts = write_parts(self.selection, asked_as, result, lines, self.copies, late, lost)
+        parts = write_parts(self.selection, asked_as, result, lines, self.seen, late, lost)
         return [Event(self.selection.key, body) for body in parts]
 
     def _closed(self) -> Event:

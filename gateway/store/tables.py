@@ -1,4 +1,4 @@
-"""The gateway's tables for registry, enrolment and locator. Grants and audit: grants.py, on the same metadata.
+"""The gateway's tables for registry, enrolment and locator. Grants: grants.py; what nodes' schemas say: schemas.py; on the same metadata.
 
 No name, no identifier and no clinical datum has a column here. Times are UTC text of fixed width (moment).
 """

@@ -16,10 +16,10 @@ from gateway.coverage import Assessment, assess
 from gateway.merge import merge
 from gateway.plan import NodeRequest, QueryPlan, page_sizes, plan_query, request_variables
 from gateway.reading import Slice
-from gateway.scatter import NodeResult, scatter
+from gateway.scatter import NodeResult
 from schema.elements import RecordKind
 from tests.gateway.ages import SDL, Aged
-from tests.gateway.asking import FRESH, NOW, Question, choice, city, make_row, node_patient, state
+from tests.gateway.asking import FRESH, NOW, Question, choice, city, make_row, node_patient, scatter, state
 from tests.node_agent.naive import representations
 from tests.plain import Json
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import random
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
@@ -12,12 +14,16 @@ import msgspec
 from graphql import FieldNode
 
 from gateway.answer import Prepared
+from gateway.breaker import Breakers
 from gateway.city.registry import City, FacilityState, Node
 from gateway.connection import ConnectionWriter
 from gateway.graph import city_schema
 from gateway.identity.choice import Choice, Located, Withheld
-from gateway.identity.city_key import UNKNOWN_PERSON
-from gateway.plan import NodeRequest, Target
+from gateway.identity.city_key import PersonDigest
+from gateway.plan import NodeRequest, QueryPlan, Target
+from gateway.reading import Slice, check_entities, decode_answer
+from gateway.scatter import NodeResult, ask_parts, gathered
+from gateway.sending import Send
 from gateway.shape import shape
 from gateway.subquery import SubQuery, compile_subquery
 from node_agent.records import ParsedPatient
@@ -98,7 +104,7 @@ def city(*states: FacilityState, without: tuple[str, ...] = (), revoked: tuple[s
 
 def located(facility: str, ref: str = "") -> Located:
     return Located(
-        f"node-{facility}", facility, ref or f"ref-{facility}", IdentifierKind.CCCD, UNKNOWN_PERSON, None, False
+        f"node-{facility}", facility, ref or f"ref-{facility}", IdentifierKind.CCCD, PersonDigest(), None, False
     )
 
 
@@ -153,3 +159,24 @@ def node_answer(
     variables[f"{prefix}refs"] = [{}] * len(patients)
     root = {"_entities": lambda representations: list(patients)}
     return msgspec.json.encode({"data": plain.answer(NODE, asked.subquery.text, root, variables)})
+
+
+async def scatter(
+    plan: QueryPlan,
+    send: Send,
+    subquery: SubQuery,
+    pages: tuple[Slice, ...] | Mapping[str, tuple[Slice, ...]],
+    deadline: float = math.inf,
+    breakers: Breakers | None = None,
+) -> tuple[NodeResult, ...]:
+    """All planned nodes asked about one patient, as History asks them; results in the plan's order. pages: what of each list is asked, of all nodes
+    alike or by node id. `send` keeps the deadline of each call; see gathered for `deadline`.
+    """
+    by_node = (lambda _: pages) if isinstance(pages, tuple) else pages.__getitem__
+    asked = [ask_parts(r, (r,), send, subquery, by_node(r.node.id), breakers) for r in plan.requests]
+    return tuple(r for results in await gathered(asked, [(r,) for r in plan.requests], deadline) for r in results)
+
+
+def read_answer(body: bytes, request: NodeRequest, subquery: SubQuery, pages: tuple[Slice, ...]) -> tuple[Any, ...]:
+    """The decoded entities, one a target; raises InvalidAnswer."""
+    return check_entities(decode_answer(body, request, subquery), request, subquery, pages)

@@ -14,7 +14,7 @@ from gateway.coverage import assess
 from gateway.cursor import BadCursor, CursorSeal, Walk
 from gateway.ledger import as_value
 from gateway.plan import page_sizes, plan_query
-from gateway.reading import Slice, read_answer
+from gateway.reading import Slice
 from gateway.scatter import NodeResult
 from schema.coverage import Outcome, StatementStatus
 from schema.elements import RecordKind
@@ -29,6 +29,7 @@ from tests.gateway.asking import (
     node_answer,
     node_patient,
     question,
+    read_answer,
     state,
 )
 from tests.plain import Json

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 
 from gateway.breaker import Breaker, Breakers, Circuit, Rules
 from gateway.plan import NodeRequest, QueryPlan
-from gateway.scatter import NodeResult, scatter
+from gateway.scatter import NodeResult
 from gateway.transport import Fault, TransportError
 from schema.coverage import Outcome
 from schema.elements import RecordKind
-from tests.gateway.asking import request
+from tests.gateway.asking import request, scatter
 from tests.gateway.good_answer import ASKED, GOOD, PAGES
 
 RULES = Rules(run=3, window=6, share=0.5, slow_seconds=1.0, pause_seconds=1.0, pause_limit_seconds=8.0)

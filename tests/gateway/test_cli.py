@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from gateway.cli import app
+from gateway.cli import app, main
 from gateway.errors import FacilityListUnusable, KeyUnusable, UnknownFacility
 
 
@@ -87,3 +87,33 @@ def test_what_does_not_exist_is_named() -> None:
     assert isinstance(run("nodes", "invite", "--facility", "99999").exception, UnknownFacility)
     assert isinstance(run("key", "show-fingerprint").exception, KeyUnusable)
     assert run("nodes", "revoke", "node-x").exit_code == 1
+
+
+def test_what_cannot_be_used_is_told_in_two_lines(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder.write_text("a file is in its place", "utf-8")
+    for words in (["nodes", "list"], ["init"]):
+        monkeypatch.setattr("sys.argv", ["city-gateway", *words])
+        with pytest.raises(SystemExit, match="1"):
+            main()
+        lines = capsys.readouterr().err.splitlines()
+        assert [line.split(":")[0] for line in lines] == ["STORE_UNUSABLE"] * 2
+        assert str(folder) in lines[0]
+
+
+def test_a_server_that_cannot_start_says_why_in_two_lines(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["city-gateway", "serve"])
+    with pytest.raises(SystemExit, match="1"):
+        main()
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.split(":")[0] for line in lines] == ["KEY_UNUSABLE"] * 2
+    assert str(folder / "city.key") in lines[0]
+
+
+def test_keys_are_not_made_inside_a_source_repository(folder: Path) -> None:
+    (folder.parent / ".git").mkdir()
+    assert isinstance(run("init").exception, KeyUnusable)
+    assert not (folder / "city.key").exists()

@@ -14,8 +14,7 @@ from gateway.answer import ALLERGIES, allergy_status
 from gateway.city.registry import City, Copy, Node
 from gateway.copy_lines import ANSWERS, MISSING, ONLY, SHOWN, heed
 from gateway.coverage import Assessment, statement_status
-from gateway.identity.beside import choose_beside
-from gateway.identity.choice import Choice, Located, Withheld, choose
+from gateway.identity.choice import Choice, Located, Withheld, choose, choose_beside
 from gateway.identity.city_key import PersonDigest, agrees
 from gateway.ledger import as_value
 from gateway.line import Line
@@ -225,17 +224,17 @@ def test_a_copy_that_contradicts_its_own_source_is_withheld_alone() -> None:
     own, old = replace(located("A"), person=now), replace(copy_of("A"), person=then)
     assert agrees(then, now) is False
     assert not choose((own, old)).kept, "without the rule both are withheld"
-    choice = choose_beside((own, old), of.warehouses, choose)
+    choice = choose_beside((own, old), of.warehouses)
     assert choice.kept == (own,) and choice.withheld == ((old, Withheld.IDENTITY_CONFLICT),)
     plan = plan_query(ASKED.subquery, {}, choice, of, None)
     made, lines = told(of, plan, answering(plan, {}))
     assert (lines["A"].outcome, lines["A"].reason) == (Outcome.ANSWERED, MISSING)
     assert made.completeness is Completeness.UNCERTAIN
     # Of another facility it is a conflict like any other.
-    choice = choose_beside((own, replace(old, facility="B")), of.warehouses, choose)
+    choice = choose_beside((own, replace(old, facility="B")), of.warehouses)
     assert not choice.kept
     # And without a warehouse nothing is different.
-    assert choose_beside((own, old), frozenset(), choose) == choose((own, old))
+    assert choose_beside((own, old), frozenset()) == choose((own, old))
 
 
 @relaxed
@@ -249,6 +248,6 @@ def test_every_row_found_is_kept_or_withheld_and_the_source_is_kept_as_if_no_cop
         replace(copy_of(code) if copy else located(code), ref=f"{code}{n}", person=PersonDigest(day, day, day))
         for n, (code, copy, day) in enumerate(found)
     ]
-    choice = choose_beside(rows_found, frozenset({WAREHOUSE}), choose)
+    choice = choose_beside(rows_found, frozenset({WAREHOUSE}))
     placed = [*choice.kept, *(row for row, _ in choice.withheld)]
     assert len(placed) == len(rows_found) and set(placed) == set(rows_found)

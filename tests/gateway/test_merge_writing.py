@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from gateway.cursor import Walk
 from gateway.merge import Page, merge
-from gateway.reading import Slice, read_answer
+from gateway.reading import Slice
 from gateway.walk import Turn
 from schema.connections import BY_FIELD
 from tests import plain
@@ -22,6 +22,7 @@ from tests.gateway.asking import (
     node_answer,
     node_patient,
     question,
+    read_answer,
     request,
 )
 from tests.gateway.union import (

@@ -10,12 +10,11 @@ from dataclasses import replace
 import pytest
 
 from gateway.plan import NodeRequest, QueryPlan
-from gateway.scatter import scatter
 from gateway.sending import Post, Send, sender
 from gateway.transport import TRANSPORTS, Fault, PyreqwestTransport, TransportError
 from schema.coverage import Outcome
 from schema.elements import RecordKind
-from tests.gateway.asking import node, request
+from tests.gateway.asking import node, request, scatter
 from tests.gateway.good_answer import ASKED, GOOD, PAGES, ask
 from tests.gateway.misbehaving import Misbehaving
 from tests.ports import free_port

@@ -12,9 +12,9 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from gateway.plan import NodeRequest, Target, page_sizes, request_variables
-from gateway.reading import Slice, read_answer
+from gateway.reading import Slice
 from tests import plain
-from tests.gateway.asking import CITY_SCHEMA, compiled, node, question
+from tests.gateway.asking import CITY_SCHEMA, compiled, node, question, read_answer
 from tests.gateway.selections import Drawn, Names, trimmed
 from tests.node_agent.filled import FACILITY, Filled, fill, make_person
 from tests.node_agent.naive import EVERYTHING, NODE, naive_patient, representations

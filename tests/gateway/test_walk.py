@@ -11,10 +11,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from gateway.cursor import CursorSeal, Gap, Place, Walk
+from gateway.cursor import BELOW_ALL, CursorSeal, Gap, Place, Walk
 from gateway.merge import key_of, merge
 from gateway.plan import ANSWERED_BEFORE, NEW_SINCE_FIRST_PAGE, plan_query
-from gateway.walk import NOTHING, Turn, fill, gap_nodes, has_part, is_new, mark, place_for
+from gateway.walk import Turn, fill, gap_nodes, has_part, is_new, mark, place_for
 from schema.coverage import Outcome
 from tests.gateway.asking import choice, city, compiled, question, state
 
@@ -197,7 +197,7 @@ def test_a_node_that_fails_twice_in_a_row_has_one_gap_and_one_that_came_back_bet
 
 def test_only_nodes_with_a_gap_take_part_in_filling_it() -> None:
     gap = Walk(1, (), ("2024", "a", "1"), (Gap(None, ("2024", "a", "1"), (mark("b"),)),), late=True)
-    assert place_for(gap, "a") == NOTHING and place_for(gap, "b") is None
+    assert place_for(gap, "a") == BELOW_ALL and place_for(gap, "b") is None
     assert not has_part([gap], "a") and has_part([gap, None], "a") and has_part([gap], "b")
 
 

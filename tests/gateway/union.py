@@ -10,7 +10,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from gateway.merge import Page, merge
-from gateway.reading import Slice, read_answer
+from gateway.reading import Slice
 from schema.elements import RecordKind
 from tests.gateway.asking import (
     Question,
@@ -19,6 +19,7 @@ from tests.gateway.asking import (
     node_answer,
     node_patient,
     question,
+    read_answer,
     request,
 )
 from tests.node_agent.naive import matches, position

@@ -134,6 +134,25 @@ def test_wrong_settings_are_named_in_both_languages(config: Path) -> None:
     assert "colour" in done.stderr
 
 
+@pytest.mark.parametrize("arguments", [("status",), ("inbox", "list"), ("serve",)])
+def test_a_damaged_database_is_told_in_two_lines(config: Path, arguments: tuple[str, ...]) -> None:
+    run(config, "init")
+    for file in (config.parent / "data").glob("*.db*"):
+        file.write_bytes(b"no database " * 1_000)
+    done = run(config, *arguments)
+    assert done.returncode == 1
+    assert [line.split(":")[0] for line in done.stderr.splitlines()] == ["STORE_UNUSABLE"] * 2
+    assert "SQLITE_NOTADB" in done.stderr
+
+
+def test_a_data_folder_that_cannot_be_made_is_named(config: Path) -> None:
+    (config.parent / "data").write_text("a file is in its place", "utf-8")
+    done = run(config, "status")
+    assert done.returncode == 1
+    assert [line.split(":")[0] for line in done.stderr.splitlines()] == ["STORE_UNUSABLE"] * 2
+    assert str(config.parent / "data") in done.stderr
+
+
 def test_a_killed_receive_loses_nothing_and_resumes_to_the_same_store(config: Path, tmp_path: Path) -> None:
     people = [{**PATIENT, "id": f"p{n}"} for n in range(40)]
     visits = [{**ENCOUNTER, "id": f"e{n}", "subject": {"reference": f"Patient/p{n % 40}"}} for n in range(4_000)]

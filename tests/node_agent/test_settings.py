@@ -13,7 +13,7 @@ from schema.identity import IdentifierKind
 
 GOOD = """
 data_folder = "data"
-gateway_url = "https://gateway.example"
+host = "127.0.0.2"
 
 [[facilities]]
 code = "01001"
@@ -56,7 +56,7 @@ def test_a_file_gives_the_settings(file: Path) -> None:
     assert settings.rhythm(Feed.BHYT_XML, "01002") == 86_400
     assert settings.identifier_systems["http://fhir.vn/sid/cccd"] is IdentifierKind.CCCD
     assert "http://hl7.org/fhir/sid/us-ssn" not in settings.identifier_systems
-    assert settings.host == "127.0.0.1"
+    assert (settings.host, settings.port) == ("127.0.0.2", 8101)
     assert settings.store_url.startswith("sqlite+aiosqlite:///")
 
 
@@ -66,7 +66,7 @@ def test_a_variable_wins_over_the_file(file: Path, monkeypatch: pytest.MonkeyPat
 
 
 def test_the_variable_config_names_the_file(file: Path) -> None:
-    assert load_settings(environment={"NODE_AGENT_CONFIG": str(file)}).gateway_url == "https://gateway.example"
+    assert load_settings(environment={"NODE_AGENT_CONFIG": str(file)}).host == "127.0.0.2"
 
 
 def test_settings_cannot_be_changed_after_the_start(file: Path) -> None:

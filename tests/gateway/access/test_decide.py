@@ -10,7 +10,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from gateway.access.callers import Caller, Role
-from gateway.access.decide import ACCESS_DENIED, Permit, Refusal, RefusalCode, decide, decide_grants
+from gateway.access.decide import ACCESS_DENIED, Permit, Refusal, RefusalCode, decide
 from gateway.access.grants import Grant
 from schema.access import AccessInput, Basis, Purpose, VouchedBy
 from schema.delegation import RESTRICTED_ALL, Allowed
@@ -204,9 +204,3 @@ def test_what_time_or_withdrawal_has_ended_never_opens_again(
     assert not permitted(grant, grant.expires_at + later)
     assume(not permitted(grant, now))
     assert not permitted(grant, now + later)
-
-
-@given(callers, st.none() | tokens)
-def test_only_a_citizen_manages_grants_and_only_their_own(caller: Caller, own: bytes | None) -> None:
-    free = caller.role is Role.CITIZEN and caller.identity is not None and own is not None
-    assert (decide_grants(caller, own) is None) == free

@@ -14,13 +14,12 @@ from gateway.city.registry import City
 from gateway.contracts.contract import NOTHING, assumed, read_contract
 from gateway.plan import NodeRequest, plan_query
 from gateway.reading import Slice
-from gateway.scatter import scatter
 from gateway.subquery import SubQuery
 from schema.coverage import Completeness, Outcome
 from schema.elements import RecordKind
 from tests.gateway.aged_city import asked_of, bodies, city_with, full_variables, kinds, lines, replace_contract, rows
 from tests.gateway.ages import Aged, newer, older
-from tests.gateway.asking import choice, city, compiled, node_patient, question, state
+from tests.gateway.asking import choice, city, compiled, node_patient, question, scatter, state
 
 ENCOUNTERS = "encounters { edges { node { id reason class diagnoses { code display } } } }"
 TELE = ("  PHARMACY\n  OTHER", "  PHARMACY\n  TELEHEALTH\n  OTHER")

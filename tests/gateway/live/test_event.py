@@ -15,7 +15,7 @@ from gateway.answer import Asked
 from gateway.coverage import assess
 from gateway.cursor import CursorSeal, Walk
 from gateway.line import Line
-from gateway.live.event import Copies, LiveSelection, compile_live, write_closed, write_part, write_parts
+from gateway.live.event import LiveSelection, SeenDocuments, compile_live, write_closed, write_part, write_parts
 from gateway.merge import merge
 from gateway.plan import QueryPlan
 from gateway.scatter import NodeResult
@@ -63,7 +63,7 @@ def test_the_parts_hold_every_row_and_a_copy_names_who_sent_it_before(
 ) -> None:
     made, size = made_city(found), 50
     selection, question = compiled_live(LISTEN, first=size)
-    order, copies, heard = rng.sample(sorted(made), len(made)), Copies(), list[Json]()
+    order, copies, heard = rng.sample(sorted(made), len(made)), SeenDocuments(), list[Json]()
     entities = {f: decoded(question, f, rows, (size,)) for f, rows in made.items()}
     for facility in order:
         page = copies.mark(merge([entities[facility].c0], size, late=late))
@@ -123,7 +123,7 @@ def test_a_node_of_several_facilities_gives_a_part_for_each_of_them(fails: bool)
     result = NodeResult(to, outcome, None, 7, () if fails else entities)
     plan = QueryPlan((to,), (), (KIND,), frozenset())
     whole = assess(plan, [result], CITY, question.subquery, NOW, FRESH)
-    parts = write_parts(selection, asked(question.raw, 5), result, whole.located, Copies(), False)
+    parts = write_parts(selection, asked(question.raw, 5), result, whole.located, SeenDocuments(), False)
     heard = [json.loads(p) for p in parts]
     assert [p["code"]["code"] for p in heard] == ["A", "B", "C"]
     assert [len(p["edges"]) for p in heard] == ([0, 0, 0] if fails else [1, 2, 0])
