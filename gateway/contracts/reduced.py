@@ -162,7 +162,7 @@ def _timeline(
     wanted = tuple(RecordKind) if chosen is None else tuple(RecordKind(k) for k in dict.fromkeys(chosen))
     left = tuple(k for k in wanted if k not in part.excluded)
     # Rows that we cannot read must not come: kinds that we do not know, and those whose bodies cannot be filled.
-    newer = not theirs.exact or bool(theirs.values[RecordKind.__name__] - RecordKind.__members__.keys())
+    newer = not theirs.exact or bool(theirs.values.get(RecordKind.__name__, frozenset()) - RecordKind.__members__.keys())
     cut = chosen is not None or newer or FIELD_REQUIRED in {part.excluded.get(k) for k in wanted}
     reason = part.reason or _lacks(part, theirs, variables)
     if reason is None and cut and left:
