@@ -27,7 +27,14 @@ DOCUMENTS = [
 TREE = parse(SDL)
 PRINTED = [(str(d.name.value), print_ast(d)) for d in TREE.definitions if getattr(d, "name", None)]  # type: ignore[attr-defined]
 NAMES = sorted({name for name, _ in PRINTED})
-INSTEAD = ["scalar {0}", "enum {0} {{ X }}", "input {0} {{ a: Int }}", "type {0} {{ a: Int }}", "union {0} = Encounter", ""]
+INSTEAD = [
+    "scalar {0}",
+    "enum {0} {{ X }}",
+    "input {0} {{ a: Int }}",
+    "type {0} {{ a: Int }}",
+    "union {0} = Encounter",
+    "",
+]
 TYPES = ["Int", "[Code!]", "Record", "RecordKind", "_Entity", "PartialDate!", "[String]"]
 many = settings(max_examples=120, deadline=None, suppress_health_check=list(HealthCheck))
 
