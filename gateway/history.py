@@ -132,7 +132,7 @@ class History:
             raise AccessRefused(Refusal(RefusalCode.NOT_PERMITTED))
         lists = prepared.subquery.connections
         sizes = page_sizes(lists, raw)
-        bound = binding_of(token, caller.issuer, caller.subject, question.access.purpose.value)
+        bound = binding_of(token, caller.issuer, caller.subject, question.access.purpose.value, permit.reach)
         bindings = tuple(bound + c.binding(raw) for c in lists)
         walks = tuple(self._walk(seal, c.after(raw), binding) for c, binding in zip(lists, bindings, strict=True))
         check_known(question.strictness, city)

@@ -11,12 +11,16 @@ from typing import Any
 
 import pytest
 
+from gateway.access.callers import Caller, Role
+from gateway.history import AskRefused
 from gateway.transport import Fault
+from schema.access import AccessInput, Basis, GrantInput, Purpose
 from schema.elements import RecordKind
+from schema.identity import IdentifierKind
 from schema.messages import NodeRole
 from tests.gateway.ages import SDL, newer, older
 from tests.gateway.asking import make_row, question
-from tests.gateway.town import Town, town
+from tests.gateway.town import CCCD, Town, town
 from tests.plain import Json
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("database")]
@@ -164,3 +168,25 @@ async def test_copies_kept_back_by_a_refusal_are_missing_on_later_pages(tmp_path
         onward = await read(here, 20, late.end)
         assert f"{A}-008" not in [*late.rows, *onward.rows] and onward.completeness == "UNCERTAIN"
         assert onward.lines[A] == ("ANSWERED", "WAREHOUSE_MISSING")
+
+
+async def test_a_walk_begun_under_a_narrow_grant_does_not_go_on_under_a_wide_one(tmp_path: Path) -> None:
+    """What the narrow one hid on page one would be missing from an answer that calls itself whole."""
+    doctor = Caller(Role.PRACTITIONER, "doctor", "urn:test", "app", facility="01006")
+    query = question(f"timeline(first: $n, after: $a) {{ {EDGES} }}", ", $n: Int!, $a: String", LEDGER)
+    async with town(tmp_path) as here:
+        await here.node({"ref-0000A": (A, visits(A, 1, 2, 3, 4))})
+        (token,) = here.history.keys.live().tokens(IdentifierKind.CCCD, CCCD)
+
+        async def granted(**terms: Any) -> AccessInput:
+            given = await here.history.grants.give(token, GrantInput(days=30, grantee_facility="01006", **terms))
+            return AccessInput(purpose=Purpose.TREAT, basis=Basis.GRANT, evidence=given.id)
+
+        narrow = await granted(kinds=[RecordKind.ENCOUNTER])
+        info = (await here.ask(query, doctor, narrow, n=2))["patient"]["timeline"]["pageInfo"]
+        with pytest.raises(AskRefused) as refusal:
+            await here.ask(query, doctor, await granted(), n=2, a=info["endCursor"])
+        assert refusal.value.code == "BAD_CURSOR"
+        renewed = await granted(kinds=[RecordKind.ENCOUNTER])
+        onward = await here.ask(query, doctor, renewed, n=2, a=info["endCursor"])
+        assert len(onward["patient"]["timeline"]["edges"]) == 2

@@ -169,13 +169,13 @@ class Town:
             await note_contract(connection, pk, "1.0", node.aged.contract.digest, sdl)
         self.history.registry.forget()
 
-    async def ask(self, query: str, **variables: Any) -> Json:
-        """The citizen's answer, a PatientAnswer."""
+    async def ask(self, query: str, caller: Caller = CALLER, access: AccessInput = SELF, **variables: Any) -> Json:
+        """The caller's answer, a PatientAnswer; the citizen's where nobody else is named."""
         by = {"kind": "CCCD", "value": CCCD}
         question = compiled(query, by=by, access={"purpose": "PATRQT", "basis": "SELF"}, **variables)
         (operation,) = question.document.operations.values()
         prepared = prepared_of(question.scope, operation, tuple(operation.selection_set.selections))  # type: ignore[arg-type]
-        asked = Question(CALLER, PatientBy(kind=IdentifierKind.CCCD, value=CCCD), SELF, prepared, question.raw)
+        asked = Question(caller, PatientBy(kind=IdentifierKind.CCCD, value=CCCD), access, prepared, question.raw)
         answer: Json = json.loads((await self.history.answer(asked)).body)
         return answer
 
