@@ -190,3 +190,19 @@ async def test_a_walk_begun_under_a_narrow_grant_does_not_go_on_under_a_wide_one
         renewed = await granted(kinds=[RecordKind.ENCOUNTER])
         onward = await here.ask(query, doctor, renewed, n=2, a=info["endCursor"])
         assert len(onward["patient"]["timeline"]["edges"]) == 2
+
+
+@pytest.mark.parametrize("size", [1, 2, 3])
+async def test_a_warehouse_with_the_sources_own_record_ids_hides_none_of_its_rows(tmp_path: Path, size: int) -> None:
+    """As when it was set up from the hospital's backup, record key and all."""
+    async with town(tmp_path) as here:
+        await here.node({"ref-0000A": (A, visits(A, 1, 2, 3, 4))})
+        await here.node({"copy-000A": (A, visits(A, 1, 2, 3, 4))}, role=NodeRole.WAREHOUSE)
+        found: list[str] = []
+        cursor: str | None = None
+        for _ in range(9):
+            page = await read(here, size, cursor)
+            found, cursor = found + page.rows, page.end
+            if not page.more:
+                break
+        assert found == [f"{A}-00{n}" for n in (4, 3, 2, 1)]
