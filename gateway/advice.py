@@ -83,8 +83,8 @@ REASONS: dict[tuple[Outcome, str], Text] = {
         "Không hỏi: giấy đồng ý không cho xem loại này.", "Not asked: the grant does not reach this kind."
     ),
     (Outcome.NOT_ASKED, "NEW_SINCE_FIRST_PAGE"): text(
-        "Hồ sơ ở đây chỉ được biết sau trang đầu nên không có trong các trang này; hãy hỏi lại từ trang đầu.",
-        "Known only since the first page was read, so it is in none of these pages; ask again from the first page.",
+        "Khi đọc các trang trước, hồ sơ ở đây chưa được biết hoặc chưa hỏi được nên các trang này thiếu; hãy hỏi lại từ trang đầu.",
+        "Not known, or not to be asked, when an earlier page was read, so these pages lack it; ask again from the first page.",
     ),
     (Outcome.NOT_ASKED, "ANSWERED_BEFORE"): text(
         "Không hỏi lại: cơ sở đã trả lời ở các trang trước.", "Not asked again: it answered on the pages before."

@@ -16,7 +16,7 @@ from gateway.coverage import Assessment, statement_status
 from gateway.cursor import CursorSeal, Walk
 from gateway.ledger import facility_value
 from gateway.merge import merge
-from gateway.scatter import NodeResult
+from gateway.scatter import NodeResult, without_list
 from gateway.shape import Shape
 from gateway.strictness import AnswerWithheld
 from gateway.subquery import SubQuery
@@ -136,13 +136,16 @@ def _turn(
 ) -> Turn:
     """The page of one list: the next below the last one, or what nodes that failed before now give."""
     walk, size = asked.walks[number], asked.sizes[number]
+    missing = without_list(results, part)
+    failed = asked.failed | missing if missing else asked.failed
     if walk is None or not walk.late:
         connections = [getattr(e, part) for e in entities]
         page = merge(connections, size, lost=losing(connections, copies) if any(copies) else frozenset())
-        return Turn(asked.first if walk is None else partial(_same, walk), page, asked.failed)
-    by_node = {r.request.node.id: [getattr(e, part) for e in r.entities] for r in results if r.entities}
+        return Turn(asked.first if walk is None else partial(_same, walk), page, failed)
+    gave = [r for r in results if r.entities and r.request.node.id not in missing]
+    by_node = {r.request.node.id: [getattr(e, part) for e in r.entities] for r in gave}
     page, unfilled = fill(walk, by_node, size, asked.city.warehouses)
-    return Turn(partial(_same, walk), page, asked.failed, unfilled)
+    return Turn(partial(_same, walk), page, failed, unfilled)
 
 
 def _same(walk: Walk) -> Walk:

@@ -4,7 +4,7 @@ that are asked the same share calls (DESIGN 5, many patients). Signing happens h
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -17,8 +17,9 @@ from gateway.city.registry import City
 from gateway.cursor import CursorSeal, Place, Walk
 from gateway.identity.choice import Choice
 from gateway.identity.city_key import CityKey
-from gateway.plan import NodeRequest, QueryPlan, Target, request_variables
+from gateway.plan import NodeRequest, QueryPlan, Target, pin, request_variables
 from gateway.reading import Slice
+from gateway.scatter import NodeResult
 from gateway.sending import Post
 from gateway.walk import place_for
 from schema.delegation import Allowed, Delegation, Subject, new_delegation, sign_delegations
@@ -52,6 +53,23 @@ class Inquiry:
     def variables(self, places: Sequence[Place | None]) -> dict[str, Any]:
         """The sub-query's variables, but for the refs."""
         return request_variables(self.prepared.subquery, self.raw, self.sizes, places)
+
+    def taking_part(self, results: Iterable[NodeResult]) -> dict[bytes, None]:
+        """The pins of the rows that have their part in this page: not those withheld, nor copies that heed took away."""
+        asked = {(r.node.id, t.ref) for r in self.plan.requests for t in r.targets}
+        gone = asked - {(r.request.node.id, t.ref) for r in results for t in r.request.targets}
+        kept = (row for row in self.choice.kept if (row.node_id, row.ref) not in gone)
+        return dict.fromkeys(pin(row, self.city) for row in kept)
+
+    def going_on(self, expires: int, here: Callable[[], Collection[bytes]]) -> tuple[Walk | None, ...]:
+        """The walks as the cursors of this page begin with them. Who missed a page has no part in those below it either."""
+        if not any(self.walks):
+            return self.walks
+        still = here()
+        return tuple(
+            walk and msgspec.structs.replace(walk, expires=expires, pinned=tuple(p for p in walk.pinned if p in still))
+            for walk in self.walks
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)

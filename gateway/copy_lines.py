@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from gateway.line import Line
+from gateway.line import PARTLY, Line
+from gateway.plan import ANSWERED_BEFORE
 from gateway.scatter import NodeResult
 from schema.coverage import Outcome
 
@@ -39,15 +40,25 @@ def _without(result: NodeResult, facilities: set[str]) -> NodeResult:
 def line_with_copy(own: Line | None, copy: Line) -> Line:
     """The facility's one line from its own node's (None when no node of its own knows the patient) and the warehouse's."""
     if own is None:
-        return copy if copy.outcome in _KEEP else replace(copy, reason=ONLY, by_copy=True)
-    if own.outcome in _KEEP:
+        if copy.outcome in _KEEP:
+            return replace(copy, by_copy=copy.reason == ANSWERED_BEFORE)
+        return replace(copy, reason=ONLY, by_copy=True)
+    before = own.outcome is Outcome.NOT_ASKED and own.reason == ANSWERED_BEFORE
+    if own.outcome in _KEEP and not before:
         return own
-    if own.outcome in ANSWERS:
-        if copy.outcome in ANSWERS and not copy.failed_items:
+    if own.outcome in ANSWERS or before:
+        if _gave_all(copy):
             return own
-        return replace(own, reason=own.reason or MISSING, by_copy=True)
+        return replace(own, reason=MISSING if before or own.reason is None else own.reason, by_copy=True)
     if copy.outcome not in ANSWERS:
         return own
     counts = {kind: count for kind, _, _, count in copy.kinds}
     kinds = tuple((kind, outcome, reason, counts.get(kind, 0)) for kind, outcome, reason, _ in own.kinds)
     return replace(own, reason=SHOWN, kinds=kinds, as_of=copy.as_of, lag_seconds=copy.lag_seconds, by_copy=True)
+
+
+def _gave_all(copy: Line) -> bool:
+    """Whether nothing of what the warehouse has is known to be missing. That it lags behind the source is in its nature."""
+    lags = copy.outcome is Outcome.LAGGING and not copy.failed_items
+    sound = copy.sound and copy.outcome is not Outcome.WITHHELD
+    return (lags or sound) and not any(outcome in PARTLY for _, outcome, _, _ in copy.kinds)

@@ -14,14 +14,13 @@ from typing import Any
 from gateway.city.registry import City
 from gateway.copy_lines import line_with_copy
 from gateway.line import DOUBTFUL, PARTLY, RANK, SOUND, KindLines, Line, joined
-from gateway.plan import QueryPlan, cannot_hold
+from gateway.plan import GAP, QueryPlan, cannot_hold
 from gateway.scatter import NodeResult
 from gateway.standing import standing_of
 from gateway.subquery import SubQuery
 from schema.coverage import Completeness, Outcome, StatementStatus
 from schema.elements import RecordKind
 
-GAP = "GAP"
 KINDS_MISSING = {Outcome.UNSUPPORTED: "KINDS_UNSUPPORTED", Outcome.INVALID_RESPONSE: "KINDS_INVALID"}
 
 

@@ -36,7 +36,7 @@ class Gap(msgspec.Struct, frozen=True, array_like=True):
 class Walk(msgspec.Struct, frozen=True, array_like=True):
     """Where a client stands in one list, and until when (Unix seconds) it may go on from there.
 
-    pinned: marks of the patient rows that were located at page one. after: the place below which the next page begins, None
+    pinned: marks of the patient rows that had their part in every page so far. after: the place below which the next page begins, None
     at the top. more: whether there were rows below it. late: this cursor asks for what the gaps hold, not for the next page.
     """
 

@@ -11,7 +11,6 @@ from functools import partial
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from msgspec.structs import replace
 
 from gateway import advice
 from gateway.access.callers import Caller
@@ -36,7 +35,7 @@ from gateway.sending import Post, send_post
 from gateway.settings import Settings
 from gateway.strictness import LENIENT, Strictness, check_known, facility_errors, failure_of
 from gateway.transport import Transport
-from gateway.walk import gap_nodes, mark
+from gateway.walk import gap_nodes
 from schema.access import AccessInput, Basis, PatientBy, Purpose
 from schema.bad_input import CURSOR_TEXT
 from schema.elements import RecordKind
@@ -133,7 +132,7 @@ class History:
             raise AccessRefused(Refusal(RefusalCode.NOT_PERMITTED))
         lists = prepared.subquery.connections
         sizes = page_sizes(lists, raw)
-        bound = binding_of(token, caller.issuer, caller.subject, question.access.purpose.value)
+        bound = binding_of(token, caller.issuer, caller.subject, question.access.purpose.value, permit.reach)
         bindings = tuple(bound + c.binding(raw) for c in lists)
         walks = tuple(self._walk(seal, c.after(raw), binding) for c, binding in zip(lists, bindings, strict=True))
         check_known(question.strictness, city)
@@ -143,6 +142,8 @@ class History:
         plan = plan_query(prepared.subquery, raw, choice, city, permitted, walks)
         if plan.copies and prepared.comparing is not None:
             prepared = prepared.comparing()
+            if any(request.reduced is not None for request in plan.requests):  # they must be asked the same
+                plan = plan_query(prepared.subquery, raw, choice, city, permitted, walks)
         return Inquiry(prepared, raw, keys.primary, seal, token, permit, sizes, bindings, walks, city, choice, plan)
 
     async def _ask(self, inquiries: Sequence[Inquiry]) -> list[tuple[NodeResult, ...]]:
@@ -203,6 +204,7 @@ class History:
     ) -> Asked:
         """What this request adds to what is compiled. results: one for each node of the inquiry's plan."""
         expires = int(self.clock()) + LIFE_SECONDS
+        here = partial(inquiry.taking_part, results)
         return Asked(
             raw=inquiry.raw,
             city=inquiry.city,
@@ -211,8 +213,8 @@ class History:
             patient_id=inquiry.key.pairwise_id(question.caller.application, inquiry.token),
             coverage=coverage,
             seal=inquiry.seal,
-            walks=tuple(walk and replace(walk, expires=expires) for walk in inquiry.walks),
-            first=lambda: Walk(expires, tuple(mark(row.facility, row.ref) for row in inquiry.choice.kept)),
+            walks=inquiry.going_on(expires, here),
+            first=lambda: Walk(expires, tuple(here())),
             failed=failed_nodes(inquiry.plan, results),
             all_times=inquiry.permit.allowed.all_times,
         )

@@ -71,7 +71,11 @@ def merge(connections: Iterable[Any], size: int, lost: frozenset[int] = frozense
     if lost:
         # A lost row right below the page goes with it: on the next one nobody would know its original.
         floor = max((*cuts, *ends), default=BELOW_ALL)
-        while len(page) < len(keyed) and keyed[len(page)][3] in lost and keyed[len(page)][:3] >= floor:
+        # So does a row at the very place of the last one, as of a warehouse that was made with the source's own record key.
+        while len(page) < len(keyed) and page:
+            *place, number = keyed[len(page)]
+            if not (number in lost and tuple(place) >= floor) and tuple(place) != page[-1][:3]:
+                break
             page.append(keyed[len(page)])
     rows = [edges[n] for *_, n in page if n not in lost] if lost else [edges[n] for *_, n in page]
     whole = Page(rows, more or len(keyed) > max(size, len(page)), page[-1][:3] if page else None, late=late)

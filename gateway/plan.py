@@ -13,9 +13,9 @@ from gateway.city.registry import City, Copy, FacilityState, Node
 from gateway.contracts.reduced import Reduced, reduce
 from gateway.cursor import Place, Walk
 from gateway.errors import ClientError
-from gateway.identity.choice import Choice
+from gateway.identity.choice import Choice, Located
 from gateway.subquery import ConnectionPlan, SubQuery
-from gateway.walk import has_part, is_new
+from gateway.walk import gap_nodes, has_part, is_new, mark
 from schema.coverage import Outcome, held_kinds
 from schema.elements import RecordKind
 from schema.filters import BadArgument, check_filter, check_page_size, chosen_kinds
@@ -24,6 +24,7 @@ from schema.selection import Variables
 T = TypeVar("T")
 NEW_SINCE_FIRST_PAGE = "NEW_SINCE_FIRST_PAGE"  # located after page one: the pages before this one never had its records
 ANSWERED_BEFORE = "ANSWERED_BEFORE"  # this page only asks again those that failed
+GAP = "GAP"  # it failed on an earlier page, and this one does not ask for what is missing there
 
 
 class PlanRefused(ClientError):
@@ -117,10 +118,12 @@ def plan_query(
         copy = located.node_id in city.warehouses
         if copy and located.facility in closed:
             skipped.append(Skipped(located.facility, Outcome.WITHHELD, closed[located.facility]))
-        elif walking and is_new(walks, located.facility, located.ref):
-            skipped.append(Skipped(located.facility, Outcome.NOT_ASKED, NEW_SINCE_FIRST_PAGE))
+        elif walking and is_new(walks, pin(located, city)):
+            skipped.append(Skipped(located.facility, Outcome.NOT_ASKED, NEW_SINCE_FIRST_PAGE, copy=copy))
         elif walking and not has_part(walks, located.node_id):
-            skipped.append(Skipped(located.facility, Outcome.NOT_ASKED, ANSWERED_BEFORE))
+            missing = any(gap_nodes(walk, (located.node_id,)) for walk in walks)
+            why = (Outcome.TRUNCATED, GAP) if missing else (Outcome.NOT_ASKED, ANSWERED_BEFORE)
+            skipped.append(Skipped(located.facility, *why, copy=copy))
         elif wanted is not None and located.facility not in wanted:
             skipped.append(Skipped(located.facility, Outcome.NOT_ASKED, "FILTERED"))
         elif node is None:
@@ -143,6 +146,14 @@ def plan_query(
     return QueryPlan(
         tuple(requests), tuple(sorted(set(skipped), key=_order)), tuple(sorted(kinds, key=_value)), not_permitted
     )
+
+
+def pin(located: Located, city: City) -> bytes:
+    """The mark of a patient row inside cursors. Another node, or one that now speaks another contract, may have on its list
+    what no earlier page was given: a row that is found there is a new one."""
+    node = city.nodes.get(located.node_id)
+    contract = node.contract.digest if node is not None and node.contract is not None else ""
+    return mark(located.node_id, located.facility, located.ref, contract)
 
 
 def _closed(choice: Choice, city: City) -> dict[str, str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -28,7 +28,8 @@ from schema.elements import RecordKind
 class NodeResult:
     """What one node did. entities: one decoded entity a target, or empty unless outcome is ANSWERED. took_ms: from asking.
 
-    invalid: kinds whose rows a node of another contract sent in a way that ours cannot carry; they are not in entities.
+    left_out: lists (by part) whose rows a node of another contract sent in a way that ours cannot carry, each with its
+    reason; they are not in entities.
     """
 
     request: NodeRequest
@@ -36,15 +37,18 @@ class NodeResult:
     reason: str | None
     took_ms: int
     entities: tuple[Any, ...] = ()
-    invalid: Mapping[RecordKind, str] = field(default_factory=dict)
+    left_out: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def kinds(self) -> dict[RecordKind, tuple[Outcome, str]]:
         """Kinds that a node of another contract could not be asked, or answered in a way that cannot be carried."""
-        if self.request.reduced is None:
+        reduced = self.request.reduced
+        if reduced is None:
             return {}
-        out = {kind: (Outcome.UNSUPPORTED, reason) for kind, reason in self.request.reduced.unsupported.items()}
-        return {**out, **{kind: (Outcome.INVALID_RESPONSE, reason) for kind, reason in self.invalid.items()}}
+        out = {kind: (Outcome.UNSUPPORTED, reason) for kind, reason in reduced.unsupported.items()}
+        for part, reason in self.left_out.items():
+            out.update(dict.fromkeys(reduced.kinds_in(part), (Outcome.INVALID_RESPONSE, reason)))
+        return out
 
 
 GRACE_SECONDS = 0.1  # a call's own deadline comes first
@@ -84,6 +88,11 @@ def failed_nodes(plan: QueryPlan, results: tuple[NodeResult, ...]) -> frozenset[
     """The ids of located nodes that gave nothing: what they hold is missing from the page."""
     away = {s.node for s in plan.skipped if s.node}
     return frozenset({r.request.node.id for r in results if r.outcome is not Outcome.ANSWERED} | away)
+
+
+def without_list(results: Iterable[NodeResult], part: str) -> frozenset[str]:
+    """The ids of nodes that answered, but gave nothing of this list that could be carried: it is missing from the page too."""
+    return frozenset(r.request.node.id for r in results if part in r.left_out)
 
 
 async def ask_node(
@@ -139,24 +148,40 @@ def _read(
     took_ms: int,
 ) -> Results:
     """What a node's body makes of each part. One patient's bad rows do not spoil another's."""
-    invalid: Mapping[RecordKind, str] = {}
+    left_out: Sequence[Mapping[str, str] | Unfit] = ()
     try:
         if call.reduced is not None:
             filled = call.reduced.fill(body)
-            body, invalid = filled.body, filled.invalid
+            body, left_out = filled.body, filled.left_out
         entities = decode_answer(body, call, subquery)
     except Exception as error:  # noqa: BLE001 - what reading it stumbles over must not become the query's either
         return tuple(NodeResult(part, Outcome.INVALID_RESPONSE, _why(error), took_ms) for part in parts)
-    place = {t.ref: n for n, t in enumerate(call.targets)} if len(parts) > 1 else {}
+    place = {t.ref: n for n, t in enumerate(call.targets)} if len(parts) > 1 or left_out else {}
     results: list[NodeResult] = []
     for part in parts:
         try:
             own = [entities[place[t.ref]] for t in part.targets] if place else entities
+            lost = _lost(own, [left_out[place[t.ref]] for t in part.targets], subquery) if left_out else {}
             checked = check_entities(own, part, subquery, pages)
-            results.append(NodeResult(part, Outcome.ANSWERED, None, took_ms, checked, invalid))
+            results.append(NodeResult(part, Outcome.ANSWERED, None, took_ms, checked, lost))
         except Exception as error:  # noqa: BLE001 - the same
             results.append(NodeResult(part, Outcome.INVALID_RESPONSE, _why(error), took_ms))
     return tuple(results)
+
+
+def _lost(own: Sequence[Any], left_out: Sequence[Mapping[str, str] | Unfit], subquery: SubQuery) -> Mapping[str, str]:
+    """The lists that one person's rows at this node must do without; raises Unfit. A list is missing as a whole, of every
+    row of the person: a page can only ask a node again, not one row of it."""
+    lost: dict[str, str] = {}
+    for one in left_out:
+        if isinstance(one, Unfit):
+            raise one
+        lost.update(one)
+    for part in lost.keys() & {c.part for c in subquery.connections} if len(own) > 1 else ():
+        for connection in (getattr(entity, part) for entity in own):
+            connection.edges.clear()
+            connection.pageInfo.hasNextPage = False
+    return lost
 
 
 def _why(error: Exception) -> str:

@@ -119,4 +119,5 @@ def _language(part: Selected) -> Any:
     if isinstance(value, EnumValueNode):
         name = value.value
         return lambda _: name
-    return reader(value, "VI")
+    given = reader(value)
+    return lambda variables: given(variables) or "VI"  # null, too, is what a variable may hold

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from gateway.city.registry import City
+from gateway.copy_lines import MISSING
 from gateway.coverage import Assessment
 from gateway.errors import ClientError
 from gateway.ledger import advice_of, facility_value
-from gateway.plan import unknown_facility
+from gateway.plan import ANSWERED_BEFORE, unknown_facility
 from schema.coverage import Completeness, Outcome
 
 
@@ -88,7 +89,8 @@ def _vouched(code: str, ledger: Assessment, city: City) -> bool:
     if line is None:
         return not city.facilities[code].lagging and all(behind.facility != code for behind in ledger.behind)
     # NOT_HELD gave nothing because it cannot, NOT_ASKED because the query's own filter or the grant left it out.
-    answered = line.outcome in (Outcome.ANSWERED, Outcome.EMPTY) or line.reason == "ANSWERED_BEFORE"
+    before = line.outcome is Outcome.NOT_ASKED and line.reason in (ANSWERED_BEFORE, MISSING)
+    answered = line.outcome in (Outcome.ANSWERED, Outcome.EMPTY) or before
     return answered and line.whole
 
 

@@ -23,7 +23,7 @@ MARK_BYTES = 6
 
 
 def mark(*parts: str) -> bytes:
-    """A short name for a node, or for a facility's patient row, inside cursors."""
+    """A short name for a node, or for a patient row (gateway/plan.py, pin), inside cursors."""
     return hashlib.blake2b("\x00".join(parts).encode(), digest_size=MARK_BYTES).digest()
 
 
@@ -40,9 +40,9 @@ def has_part(walks: Iterable[Walk | None], node_id: str) -> bool:
     return any(place_for(walk, node_id) != BELOW_ALL for walk in walks)
 
 
-def is_new(walks: Iterable[Walk | None], facility: str, ref: str) -> bool:
-    """Whether a patient row came to be located after page one of some list: the pages before it never had its records."""
-    return any(walk is not None and mark(facility, ref) not in walk.pinned for walk in walks)
+def is_new(walks: Iterable[Walk | None], pin: bytes) -> bool:
+    """Whether a patient row had no part in some page of some list so far: nobody knows what it had there."""
+    return any(walk is not None and pin not in walk.pinned for walk in walks)
 
 
 def gap_nodes(walk: Walk | None, node_ids: Iterable[str]) -> frozenset[str]:

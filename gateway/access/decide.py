@@ -29,6 +29,12 @@ class Permit:
     allowed: Allowed
     entitled_to_ledger: bool
 
+    @property
+    def reach(self) -> str:
+        """Kinds and period as text: what a walk through pages may not change on its way."""
+        kinds = "*" if self.allowed.kinds is None else " ".join(self.allowed.kinds)
+        return f"{kinds}|{self.allowed.period_low}|{self.allowed.period_high}"
+
 
 class RefusalCode(Enum):
     """The precise reason, for the audit only."""

@@ -245,7 +245,9 @@ def check_terms(terms: GrantInput) -> None:
         raise GrantTermsRefused("GRANTEE_MISSING", "Cần nêu cơ sở hoặc người hành nghề", "name a facility or a licence")
     if facility is not None and not _FACILITY.fullmatch(facility):
         raise GrantTermsRefused("GRANTEE_MALFORMED", "Mã cơ sở có 5 ký tự", "a facility code has 5 characters")
-    if licence is not None and (not 1 <= len(licence) <= 100 or licence != licence.strip()):
+    if licence is not None and (
+        not 1 <= len(licence) <= 100 or licence != licence.strip() or not licence.isprintable()
+    ):
         raise GrantTermsRefused("GRANTEE_MALFORMED", "Số chứng chỉ không hợp lệ", "the licence is not usable")
     if not 1 <= terms.days <= DAYS_LIMIT:
         raise GrantTermsRefused("DAYS", f"Thời hạn từ 1 đến {DAYS_LIMIT} ngày", f"days must be 1 to {DAYS_LIMIT}")

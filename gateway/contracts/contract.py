@@ -68,6 +68,8 @@ class Contract:
         if isinstance(value, list):
             return next((why for v in value if (why := self.lacks(name, v))), None)
         if name in self.values:
+            if isinstance(value, Mapping):  # an input object of ours, an enum of theirs
+                return "ARGUMENT_UNKNOWN"
             return None if value in self.values[name] else "ENUM_VALUE_UNKNOWN"
         if name not in self.inputs or not isinstance(value, Mapping):
             return None

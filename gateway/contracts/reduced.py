@@ -26,10 +26,11 @@ _JSON = msgspec.json.Encoder()
 
 @dataclass(frozen=True, slots=True)
 class Filled:
-    """A node's answer in our contract's shape, and the kinds whose rows had to be left out of it, each with its reason."""
+    """A node's answer in our contract's shape. left_out: of each patient, the lists whose rows had to be left out (by part),
+    each with its reason; or why the patient does not fit at all, who then is null."""
 
     body: bytes
-    invalid: Mapping[RecordKind, str]
+    left_out: tuple[Mapping[str, str] | Unfit, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -67,22 +68,35 @@ class Reduced:
 
     def fill(self, body: bytes) -> Filled:
         """What the node sent, as if it spoke our contract. What is no sound answer at all is handed on as it is: who reads
-        it says why. Raises Unfit when the patient itself does not fit."""
+        it says why."""
         try:
             answer = msgspec.json.decode(body)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            return Filled(body, {})
+            return Filled(body)
         if not isinstance(answer, dict) or answer.get("errors"):
-            return Filled(_JSON.encode({"errors": answer["errors"]}) if isinstance(answer, dict) else body, {})
+            return Filled(_JSON.encode({"errors": answer["errors"]}) if isinstance(answer, dict) else body)
         data = answer.get("data")
         entities = data.get("_entities") if isinstance(data, dict) else None
         if not isinstance(entities, list):
-            return Filled(body, {})
-        invalid: dict[RecordKind, str] = {}
-        filled = [None if entity is None else self._entity(entity, invalid) for entity in entities]
-        return Filled(_JSON.encode({"data": {"_entities": filled}}), invalid)
+            return Filled(body)
+        filled: list[dict[str, Any] | None] = []
+        left_out: list[Mapping[str, str] | Unfit] = []
+        for entity in entities:
+            here: dict[str, str] = {}
+            try:
+                filled.append(None if entity is None else self._entity(entity, here))
+                left_out.append(here)
+            except Unfit as why:  # one patient's; the others of the call are as good as ever
+                filled.append(None)
+                left_out.append(why)
+        return Filled(_JSON.encode({"data": {"_entities": filled}}), tuple(left_out))
 
-    def _entity(self, entity: Any, invalid: dict[RecordKind, str]) -> dict[str, Any]:
+    def kinds_in(self, part: str) -> tuple[RecordKind, ...]:
+        """The kinds that a list reads at this node."""
+        own = (p.kind for p in self.survey.parts if p.slot.key == part and p.kind is not None)
+        return self.reads.get(part) or tuple(own)
+
+    def _entity(self, entity: Any, left_out: dict[str, str]) -> dict[str, Any]:
         out: dict[str, Any] = {}
         asked = {id(part) for part in self.asked}
         for part in self.survey.parts:
@@ -96,8 +110,7 @@ class Reduced:
                 if not part.is_list:
                     raise
                 out[slot.key] = EMPTY  # rows that were half understood would be half a truth
-                kinds = self.reads[slot.key] if part.kind is None else (part.kind,)
-                invalid.update(dict.fromkeys(kinds, why.reason))
+                left_out[slot.key] = why.reason
         return out
 
 
@@ -162,7 +175,9 @@ def _timeline(
     wanted = tuple(RecordKind) if chosen is None else tuple(RecordKind(k) for k in dict.fromkeys(chosen))
     left = tuple(k for k in wanted if k not in part.excluded)
     # Rows that we cannot read must not come: kinds that we do not know, and those whose bodies cannot be filled.
-    newer = not theirs.exact or bool(theirs.values[RecordKind.__name__] - RecordKind.__members__.keys())
+    newer = not theirs.exact or bool(
+        theirs.values.get(RecordKind.__name__, frozenset()) - RecordKind.__members__.keys()
+    )
     cut = chosen is not None or newer or FIELD_REQUIRED in {part.excluded.get(k) for k in wanted}
     reason = part.reason or _lacks(part, theirs, variables)
     if reason is None and cut and left:

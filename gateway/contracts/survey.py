@@ -89,7 +89,8 @@ def survey(text: str, variables: Variables, theirs: Contract) -> Survey:
     (entities,) = (n for n in operation.selection_set.selections if isinstance(n, FieldNode))
     root = Selected("_entities", entities.name.value, (entities,))
     try:
-        if not theirs.fields or "Patient" not in theirs.members.get("_Entity", ()):
+        reached = "_entities" in theirs.fields.get("Query", ())
+        if not reached or "Patient" not in theirs.members.get("_Entity", ()):
             raise Unsupported(CONTRACT_UNKNOWN)
         (refs,) = compiler.arguments("Query", root)
         parts = tuple(

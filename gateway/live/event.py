@@ -26,7 +26,7 @@ from gateway.ledger import facility_value, line_value
 from gateway.line import Line
 from gateway.merge import Page, merge
 from gateway.prepare import prepared_of
-from gateway.scatter import NodeResult
+from gateway.scatter import NodeResult, without_list
 from gateway.shape import Shape, shape
 from gateway.walk import Turn
 from schema.selection import Scope, Selected
@@ -167,6 +167,7 @@ def write_closed(selection: LiveSelection, asked: Asked, results: Sequence[NodeR
     found = [(getattr(e, plan.part), r.request.node.warehouse) for r in results for e in r.entities]
     connections, copies = [c for c, _ in found], [copy for _, copy in found]
     page = merge(connections, size, losing(connections, copies) if any(copies) else frozenset())
+    asked = replace(asked, failed=asked.failed | without_list(results, plan.part))
     parts: list[bytes] = []
     for i, selected in enumerate(selection.closed):
         parts.append(b"," if i else b"{")

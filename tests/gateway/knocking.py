@@ -67,7 +67,7 @@ class Door:
         """A cursor as this gateway would have made it."""
         token = self.key.patient_token(IdentifierKind.CCCD, value)
         (plan,) = compiled(PAGED, **variables).subquery.connections
-        bound = binding_of(token, DEMO_ISSUER, subject, purpose) + plan.binding(variables)
+        bound = binding_of(token, DEMO_ISSUER, subject, purpose, "*||~") + plan.binding(variables)
         return CursorSeal.of(self.key.secret_for("page cursors")).seal(walk, bound)
 
 

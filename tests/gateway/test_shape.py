@@ -196,3 +196,9 @@ def test_a_tail_is_written_anew_for_another_language_and_another_shape() -> None
     vietnamese, english = lines(by_variable, l="VI"), lines(by_variable, l="EN")
     assert vietnamese[1] != english[1] and vietnamese == lines(by_variable, l="VI")
     assert shaped("coverage { completeness facilities { outcome } }")["facilities"][1] == {"outcome": "LOCATOR_BEHIND"}
+
+
+def test_a_language_given_as_null_is_the_default_one() -> None:
+    """A variable that may be null is valid GraphQL where the argument has a default."""
+    selection = "coverage { completeness summary(language: $l) facilities { advice(language: $l) } }"
+    assert shaped(selection, ", $l: Language = EN", l=None) == shaped(selection.replace("$l", "VI"))

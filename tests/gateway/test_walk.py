@@ -13,10 +13,10 @@ from msgspec.structs import replace
 
 from gateway.cursor import BELOW_ALL, CursorSeal, Gap, Place, Walk
 from gateway.merge import key_of, merge
-from gateway.plan import ANSWERED_BEFORE, NEW_SINCE_FIRST_PAGE, plan_query
+from gateway.plan import ANSWERED_BEFORE, NEW_SINCE_FIRST_PAGE, pin, plan_query
 from gateway.walk import Turn, fill, gap_nodes, has_part, is_new, mark, place_for
 from schema.coverage import Outcome
-from tests.gateway.asking import choice, city, compiled, question, state
+from tests.gateway.asking import choice, city, compiled, located, question, state
 
 SEAL = CursorSeal.of(bytes(32))
 TIMES = ("", "2023", "2024-01-01T00:00:00.000000", "2024-01-01T00:00:00.000001", "2025")
@@ -215,18 +215,19 @@ ENCOUNTERS = question("encounters { edges { node { id } } }")
 
 
 def test_a_facility_located_after_page_one_is_not_asked_and_says_so() -> None:
-    walk = Walk(1, (mark("A", "ref-A"),), ("2024", "A", "1"))
-    assert is_new([walk], "B", "ref-B") and not is_new([walk, None], "A", "ref-A") and not is_new([None], "B", "")
     of = city(state("A"), state("B"))
+    here, other = pin(located("A"), of), pin(located("B"), of)
+    walk = Walk(1, (here,), ("2024", "A", "1"))
+    assert is_new([walk], other) and not is_new([walk, None], here) and not is_new([None], other)
     plan = plan_query(compiled(ENCOUNTERS).subquery, {}, choice("A", "B"), of, None, [walk])
     assert [t.facility for r in plan.requests for t in r.targets] == ["A"]
     assert [(s.facility, s.outcome, s.reason) for s in plan.skipped] == [("B", Outcome.NOT_ASKED, NEW_SINCE_FIRST_PAGE)]
 
 
 def test_a_page_that_fills_gaps_asks_nobody_else() -> None:
-    pinned = (mark("A", "ref-A"), mark("B", "ref-B"))
-    walk = Walk(1, pinned, ("2024", "A", "1"), (Gap(None, ("2024", "A", "1"), (mark("node-B"),)),), late=True)
     of = city(state("A"), state("B"))
+    pinned = (pin(located("A"), of), pin(located("B"), of))
+    walk = Walk(1, pinned, ("2024", "A", "1"), (Gap(None, ("2024", "A", "1"), (mark("node-B"),)),), late=True)
     plan = plan_query(compiled(ENCOUNTERS).subquery, {}, choice("A", "B"), of, None, [walk])
     assert [t.facility for r in plan.requests for t in r.targets] == ["B"]
     assert [(s.facility, s.reason) for s in plan.skipped] == [("A", ANSWERED_BEFORE)]

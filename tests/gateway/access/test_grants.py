@@ -128,6 +128,7 @@ async def test_nobody_withdraws_another_patients_grant(tmp_path: Path) -> None:
         (GrantInput(days=30, grantee_facility=""), "GRANTEE_MALFORMED"),
         (GrantInput(days=30, grantee_facility="1003"), "GRANTEE_MALFORMED"),
         (GrantInput(days=30, grantee_licence=" "), "GRANTEE_MALFORMED"),
+        (GrantInput(days=30, grantee_licence="a\x00b"), "GRANTEE_MALFORMED"),
         (GrantInput(days=0, grantee_facility="01003"), "DAYS"),
         (GrantInput(days=367, grantee_facility="01003"), "DAYS"),
         (GrantInput(days=1, grantee_facility="01003", kinds=[]), "KINDS_EMPTY"),

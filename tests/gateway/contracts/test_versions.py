@@ -181,7 +181,7 @@ def test_a_node_of_any_age_answers_all_that_it_can_whatever_it_lacks(seed: int) 
     assert b'"errors"' not in reply, (reply, node.asked)
     if reduced is not None:
         filled = reduced.fill(reply)
-        assert filled.invalid == {}
+        assert filled.left_out == ({},)
         reply = filled.body
     found = json.loads(reply)["data"]["_entities"][0]
     nulls = frozenset(d for d in drops if PARTS[d])

@@ -115,7 +115,8 @@ def test_a_newer_nodes_timeline_is_asked_for_the_kinds_we_know() -> None:
         "edges": [*p["edges"], _edge(p["edges"][0], dream)],
     }
     filled = request.reduced.fill(node.reply(request.reduced.body(full_variables(asked)), {"ref-A": patient}))
-    assert set(filled.invalid) == set(RecordKind) and set(filled.invalid.values()) == {"ENUM_VALUE_UNKNOWN"}
+    assert filled.left_out == ({"c0": "ENUM_VALUE_UNKNOWN"},)
+    assert set(request.reduced.kinds_in("c0")) == set(RecordKind)
 
 
 def _edge(like: Any, row: Any) -> Any:
