@@ -113,6 +113,10 @@ REASONS: dict[tuple[Outcome, str], Text] = {
         "Nút giữ hồ sơ này không còn trong thành phố: thiếu hồ sơ. Hãy gọi cơ sở.",
         "The node that holds these records has left the city: they are missing. Call the facility.",
     ),
+    (Outcome.UNREACHABLE, "HANDED_OVER"): text(
+        "Cơ sở vừa chuyển sang nút mới, nút mới chưa báo hết: có thể thiếu hồ sơ. Hãy hỏi lại sau.",
+        "The facility has just moved to a new node, which has not told everything yet: records may be missing. Ask again later.",
+    ),
     (Outcome.UNREACHABLE, "NODE_REVOKED"): text(
         "Nút của cơ sở đã bị thu hồi nên không được hỏi: thiếu hồ sơ. Hãy gọi cơ sở.",
         "The facility's node was revoked and is not asked: its records are missing. Call the facility.",

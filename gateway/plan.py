@@ -23,6 +23,7 @@ from schema.selection import Variables
 
 T = TypeVar("T")
 NEW_SINCE_FIRST_PAGE = "NEW_SINCE_FIRST_PAGE"  # located after page one: the pages before this one never had its records
+HANDED_OVER = "HANDED_OVER"  # another node has it now, and has not told all it knows yet
 ANSWERED_BEFORE = "ANSWERED_BEFORE"  # this page only asks again those that failed
 GAP = "GAP"  # it failed on an earlier page, and this one does not ask for what is missing there
 
@@ -128,6 +129,8 @@ def plan_query(
             skipped.append(Skipped(located.facility, Outcome.NOT_ASKED, "FILTERED"))
         elif node is None:
             skipped.append(Skipped(located.facility, Outcome.UNREACHABLE, "NODE_NOT_CONNECTED", located.node_id))
+        elif not copy and city.facilities[located.facility].node_id not in (None, located.node_id):
+            skipped.append(Skipped(located.facility, Outcome.UNREACHABLE, HANDED_OVER, located.node_id))
         elif node.revoked:
             skipped.append(Skipped(located.facility, Outcome.UNREACHABLE, "NODE_REVOKED", located.node_id, copy))
         else:

@@ -23,15 +23,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway.city.credentials import RateLimit, read_body
+from gateway.city.hand_over import hand_over
 from gateway.city.registry import Registry
 from gateway.errors import EnrolmentRefused, FacilityNotYours, MessageMalformed, UnknownFacility, WrongRole
 from gateway.store.engine import Store
 from gateway.store.schemas import keep_schema
 from gateway.store.tables import (
     FACILITY,
-    FACILITY_HEALTH,
     INVITATION,
-    LOCATOR,
     NODE,
     NODE_POSITION,
     WAREHOUSE_FACILITY,
@@ -140,15 +139,7 @@ async def _hand_over(connection: AsyncConnection, pk: int, request: EnrolmentReq
     """Gives the facilities to the node."""
     for code, feeds in sorted(request.feeds.items()):
         row = (await connection.execute(select(FACILITY).where(FACILITY.c.code == code))).one()
-        if row.node not in (None, pk):
-            await connection.execute(delete(LOCATOR).where(LOCATOR.c.node == row.node, LOCATOR.c.facility == row.pk))
-        await connection.execute(delete(FACILITY_HEALTH).where(FACILITY_HEALTH.c.facility == row.pk))
-        declared = json.dumps(sorted(set(feeds)))
-        await connection.execute(update(FACILITY).where(FACILITY.c.pk == row.pk).values(node=pk, feeds=declared))
-        if row.node not in (None, pk):
-            left = (await connection.execute(select(FACILITY.c.pk).where(FACILITY.c.node == row.node))).first()
-            if left is None:
-                await connection.execute(update(NODE).where(NODE.c.pk == row.node).values(revoked_at=moment(now)))
+        await hand_over(connection, row, pk, json.dumps(sorted(set(feeds))), now)
 
 
 async def _let_speak(connection: AsyncConnection, pk: int, request: EnrolmentRequest, _now: datetime) -> None:

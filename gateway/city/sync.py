@@ -20,6 +20,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway.city.credentials import Authentic, Credentials, RateLimit, read_body, still_serves
+from gateway.city.hand_over import former_nodes, let_go
 from gateway.city.registry import Health, Registry, known_feeds
 from gateway.errors import KeyBehind, MessageMalformed
 from gateway.identity.city_key import CityKey
@@ -158,24 +159,30 @@ async def take_in(
         if request.since > accepted:
             # This side came back from a backup, or has a new key: taking the batch would leave a gap nobody ever fills.
             return TakenIn(SyncReply(accepted, now.timestamp()), False, {})
-        await _replace(connection, node.pk, refs, rows)
+        await _replace(connection, node, refs, rows)
         await carry_over(connection, newer)
         await connection.execute(update(NODE_POSITION).where(where).values(accepted=request.position))
         contract, wants_sdl = await note_contract(
             connection, node.pk, request.contract_version, request.sdl_sha256, request.sdl
         )
         await _write_health(connection, node, request, health)
+        if node.role is not NodeRole.WAREHOUSE:
+            await let_go(connection, (node.require(code) for code, state in health.items() if state.synced_at))
     own = {} if node.role is NodeRole.WAREHOUSE else health
     reply = SyncReply(request.position, now.timestamp(), dict(sorted(refused.items())), wants_sdl)
     return TakenIn(reply, True, own, contract)
 
 
-async def _replace(connection: AsyncConnection, node: int, refs: set[str], rows: list[dict[str, Any]]) -> None:
-    """All rows of these patients of this node are exchanged, so that a corrected identifier finds nobody any more."""
+async def _replace(connection: AsyncConnection, node: Authentic, refs: set[str], rows: list[dict[str, Any]]) -> None:
+    """All rows of these patients of this node are exchanged, so that a corrected identifier finds nobody any more; also those
+    that a former node told of the same store."""
+    of_node = LOCATOR.c.node == node.pk
+    if former := await former_nodes(connection, node.facilities.values()):
+        of_node |= LOCATOR.c.node.in_(former) & LOCATOR.c.facility.in_(node.facilities.values())
     ordered = sorted(refs)
     for i in range(0, len(ordered), REFS_PER_STATEMENT):
         some = ordered[i : i + REFS_PER_STATEMENT]
-        await connection.execute(delete(LOCATOR).where(LOCATOR.c.node == node, LOCATOR.c.ref.in_(some)))
+        await connection.execute(delete(LOCATOR).where(of_node, LOCATOR.c.ref.in_(some)))
     if rows:
         await connection.execute(insert(LOCATOR), rows)
 

@@ -49,7 +49,10 @@ class NodeRow(GatewayModel, table=True):
 
 
 class FacilityRow(GatewayModel, table=True):
-    """A facility of the city; node is null until an agent is enrolled for it. feeds: a JSON list as declared at enrolment."""
+    """A facility of the city; node is null until an agent is enrolled for it. feeds: a JSON list as declared at enrolment.
+
+    former_node: had it before, and keeps its locator rows until the new one has told all it knows.
+    """
 
     __tablename__ = "facility"
     pk: int | None = Field(default=None, primary_key=True)
@@ -58,6 +61,7 @@ class FacilityRow(GatewayModel, table=True):
     registered_at: str
     node: int | None = Field(default=None, foreign_key="node.pk")
     feeds: str = "[]"
+    former_node: int | None = None
 
 
 class InvitationRow(GatewayModel, table=True):

@@ -78,7 +78,7 @@ def test_a_database_of_the_first_release_is_brought_up_with_its_rows(tmp_path: P
         await store.close()
         return list(city.facilities), str(version)
 
-    assert outside(work()) == (["01001", "01002"], "0006")
+    assert outside(work()) == (["01001", "01002"], "0007")
 
 
 def test_a_database_of_a_newer_release_is_not_touched(tmp_path: Path, database: str) -> None:

@@ -59,7 +59,11 @@ async def join(store: Store, code: str, *facilities: str) -> EnrolmentReply:
 
 
 async def joined(store: Store, *facilities: str) -> Authentic:
-    reply = await join(store, await invite(store, facilities, NOW, 1), *facilities)
+    return await known(store, await join(store, await invite(store, facilities, NOW, 1), *facilities))
+
+
+async def known(store: Store, reply: EnrolmentReply) -> Authentic:
+    """The node as its messages are authenticated."""
     async with store.reading() as connection:
         pk = (await connection.execute(select(NODE.c.pk).where(NODE.c.id == reply.node_id))).scalar_one()
         rows = await connection.execute(select(FACILITY.c.code, FACILITY.c.pk).where(FACILITY.c.node == pk))
@@ -147,14 +151,20 @@ async def test_a_message_sent_again_through_another_gateway_before_the_first_is_
         assert await count_of(stores[0], LOCATOR) == 20
 
 
-async def test_a_facility_that_moves_while_its_old_node_speaks_keeps_no_row_of_the_old(tmp_path: Path) -> None:
+async def test_a_facility_that_moves_while_its_old_node_speaks_ends_with_the_new_ones_rows_alone(
+    tmp_path: Path,
+) -> None:
     async with two(tmp_path) as stores:
         old = await joined(stores[0], CODES[0])
         code = await invite(stores[0], CODES[:1], NOW, 1)
         work = [tell(stores[0], old, p, 20) for p in (1, 30, 60)] + [join(stores[1], code, CODES[0])]  # type: ignore[list-item]
         results = await asyncio.gather(*work, return_exceptions=True)
         assert set(kinds(results)) <= {"int", "EnrolmentReply", "FacilityNotYours"}
+        (reply,) = (r for r in results if isinstance(r, EnrolmentReply))
+        new = await known(stores[0], reply)
+        assert await tell(stores[0], new, 5) == 5
         assert await count_of(stores[0], LOCATOR, LOCATOR.c.node == old.pk) == 0
+        assert await count_of(stores[0], LOCATOR, LOCATOR.c.node == new.pk) == 3
 
 
 async def test_a_message_authenticated_before_its_node_was_revoked_or_its_facility_moved_is_refused(

@@ -11,11 +11,9 @@ from typing import Any
 import httpx
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from sqlalchemy import insert, select
 
 from gateway.city.enrolment import REFUSAL_SECONDS, usable_url
 from gateway.errors import UnknownFacility
-from gateway.store.tables import FACILITY, LOCATOR
 from schema.messages import PublicKey
 from tests.running import RunningGateway
 
@@ -103,25 +101,6 @@ def test_a_code_for_one_facility_cannot_take_over_the_node_of_another(gateway: R
     city = gateway.city()
     assert other != node_id
     assert city.nodes[node_id].public_key == key and city.nodes[node_id].facilities == ("01001",)
-
-
-def test_a_facility_that_moves_takes_its_old_nodes_rows_away(gateway: RunningGateway) -> None:
-    old = ask(gateway, gateway.invite("01001")).json()["node_id"]
-
-    async def work(store: Any) -> None:
-        async with store.writing() as connection:
-            facility, node = (
-                await connection.execute(select(FACILITY.c.pk, FACILITY.c.node).where(FACILITY.c.code == "01001"))
-            ).one()
-            row = {"token": b"1", "facility": facility, "ref": "ref-of-old", "node": node, "kind": 1, "doubtful": False}
-            await connection.execute(insert(LOCATOR).values(row))
-
-    gateway.with_store(work)
-    new = ask(gateway, gateway.invite("01001")).json()["node_id"]
-    city = gateway.city()
-    assert city.facilities["01001"].node_id == new
-    assert city.nodes[old].revoked and not city.nodes[new].revoked
-    assert gateway.rows("SELECT count(*) FROM locator") == [(0,)]
 
 
 @pytest.mark.parametrize(

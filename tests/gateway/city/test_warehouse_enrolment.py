@@ -100,10 +100,12 @@ def test_a_revoked_warehouse_stays_in_the_ledger_and_stands_for_nothing(gateway:
     assert found(gateway) == [(store.id, "01001")]
 
 
-def test_a_hospital_that_moves_takes_its_own_rows_away_and_no_copies(gateway: RunningGateway) -> None:
+def test_a_hospital_that_has_moved_takes_its_own_rows_away_and_no_copies(gateway: RunningGateway) -> None:
     own, store = HandMadeNode(gateway, "01001"), HandMadeNode(gateway, "01001", role=WAREHOUSE)
     for node_, ref in ((own, "ref-own-0001"), (store, "ref-copy-001")):
         assert node_.send(node_.message(patient(ref=ref))).status_code == 200
     other = HandMadeNode(gateway, "01001")
+    assert sorted(found(gateway)) == sorted([(own.id, "01001"), (store.id, "01001")])
+    assert other.send(other.message()).status_code == 200
     assert found(gateway) == [(store.id, "01001")]
     assert gateway.city().facilities["01001"].node_id == other.id
