@@ -22,6 +22,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from compose.demo.process import free_port
 from gateway.contracts.contract import digest_of
 from schema.delegation import verify_delegation
 from schema.elements import Feed
@@ -30,7 +31,6 @@ from schema.messages import EnrolmentReply, EnrolmentRequest, PublicKey
 from schema.node_request import sign_request
 from tests.gateway.ages import Aged
 from tests.plain import Json
-from tests.ports import free_port
 
 START_SECONDS = 10.0
 

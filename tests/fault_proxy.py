@@ -10,7 +10,7 @@ import contextlib
 import threading
 from enum import Enum
 
-from tests.ports import free_port
+from compose.demo.process import free_port
 
 
 class Fault(Enum):

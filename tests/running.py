@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 import sqlite3
 import threading
 import time
@@ -17,6 +16,7 @@ from typing import Any, TypeVar
 import uvicorn
 from starlette.applications import Starlette
 
+from compose.demo.process import free_port
 from gateway.app import locator_of
 from gateway.city.enrolment import invite, revoke
 from gateway.city.registry import City, Registry, read_city, register_facility
@@ -35,14 +35,6 @@ from schema.messages import NodeRole, PublicKey
 
 T = TypeVar("T")
 WAIT_SECONDS = 10.0
-
-
-def free_port() -> int:
-    """A port nobody listens on now."""
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        port: int = s.getsockname()[1]
-        return port
 
 
 def wait_until(ready: Any, seconds: float = WAIT_SECONDS) -> None:

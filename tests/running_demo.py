@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -16,7 +15,9 @@ from typing import Any
 
 import httpx
 
-ROOT = Path(__file__).resolve().parents[2]
+from compose.demo.process import free_port
+
+ROOT = Path(__file__).resolve().parents[1]
 START_SECONDS = 180.0
 
 
@@ -26,12 +27,6 @@ def command(*options: str) -> list[str]:
 
 def environment(folder: Path) -> dict[str, str]:
     return {**os.environ, "DEMO_FOLDER": str(folder), "NO_COLOR": "1", "COLUMNS": "90"}
-
-
-def free_port() -> int:
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return int(s.getsockname()[1])
 
 
 def alive(pid: int) -> bool:

@@ -21,9 +21,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from compose.demo.process import free_port
 from schema.delegation import Allowed, Subject, new_delegation, sign_delegation
 from schema.messages import CONTRACT_VERSION
-from tests.ports import free_port
 
 EVERYTHING = Allowed(kinds=None, denied_labels=0, period_low="", period_high="~")
 START_SECONDS = 10.0

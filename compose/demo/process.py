@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import signal
 import socket
 import subprocess
@@ -18,6 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 START_SECONDS = 60.0
 # One client for all: making one reads every certificate authority of the machine, of which plain loopback needs none.
 LOOPBACK = httpx.Client(verify=False, trust_env=False, limits=httpx.Limits(max_keepalive_connections=0))
+PORTS = (16_384, 32_000)
 _given_ports: set[int] = set()
 
 
@@ -134,14 +136,21 @@ class Process:
 
 
 def free_port() -> int:
-    """A port nobody listens on now and that was not handed out before."""
+    """A port nobody listens on now and that was not handed out before.
+
+    Below those that systems give to outgoing connections, one of which could take it before the program listens.
+    """
     while True:
+        port = random.randrange(*PORTS)
+        if port in _given_ports:
+            continue
+        _given_ports.add(port)
         with socket.socket() as s:
-            s.bind(("127.0.0.1", 0))
-            port = int(s.getsockname()[1])
-        if port not in _given_ports:
-            _given_ports.add(port)
-            return port
+            try:
+                s.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        return port
 
 
 def healthy(url: str) -> dict[str, Any] | None:

@@ -93,9 +93,9 @@ def database(request: pytest.FixtureRequest) -> str:
     return str(getattr(request, "param", SQLITE))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def cities(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], TestCity]]:
-    """The one city of each database; it runs on once somebody asked for it."""
+    """The one city of each database; once somebody asked for it, it runs on while there are tests of this folder."""
     with ExitStack() as stack:
         yield cache(lambda database: stack.enter_context(five_hospitals(database, tmp_path_factory.mktemp("city"))))
 
@@ -119,6 +119,7 @@ def five_hospitals(database: str, folder: Path) -> Iterator[TestCity]:
             {x.name: x.data for x in made.files if x.facility == f.code},
             SYSTEMS if f.feed == "fhir" else {},
             advertised=proxies[f.code].advertise,
+            options={"sync_seconds": 2.0},  # changes are told at once; so many idle nodes cost the tests half a core
         )
         for f in made.facilities
     ]

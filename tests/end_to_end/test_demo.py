@@ -16,6 +16,7 @@ import pytest
 
 from compose.demo.data import build_city
 from compose.demo.data.drugs import ARV, DRUGS
+from compose.demo.process import free_port
 from tests.running_demo import (
     ROOT,
     START_SECONDS,
@@ -23,7 +24,6 @@ from tests.running_demo import (
     alive,
     command,
     environment,
-    free_port,
     running_demo,
 )
 

@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 import uvicorn
 
+from compose.demo.process import free_port
 from gateway.access.callers import DEMO_ISSUER, Role
 from gateway.access.issuer import DevelopmentIssuer
 from gateway.app import create_app
@@ -26,7 +27,6 @@ from gateway.store.migrate import prepare
 from schema.identity import Identifier, IdentifierKind
 from tests.gateway.asking import compiled, question
 from tests.plain import Json
-from tests.ports import free_port
 from tests.running import outside, wait_until
 
 CCCD = "001190054321"

@@ -22,6 +22,7 @@ class Misbehaving:
         self.connections = 0
         self.open = 0
         self.most_at_once = self._busy = 0
+        self._own: set[asyncio.Task[None]] = set()
         self._loop = asyncio.new_event_loop()
         started = threading.Event()
 
@@ -32,10 +33,11 @@ class Misbehaving:
             started.set()
             await self._stop.wait()
             server.close()
-            tasks = asyncio.all_tasks() - {asyncio.current_task()}
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            # A connection that was just accepted is not one of its own yet: cancelled there, its socket would stay open.
+            while tasks := asyncio.all_tasks() - {asyncio.current_task()}:
+                for task in self._own:
+                    task.cancel()
+                await asyncio.wait(tasks, timeout=0.05)
             await asyncio.sleep(0.02)  # aborted transports close in the next rounds of the loop
 
         self._thread = threading.Thread(target=self._loop.run_until_complete, args=(serve(),), daemon=True)
@@ -50,6 +52,8 @@ class Misbehaving:
     async def _connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
         self.open += 1
+        own: asyncio.Task[None] = asyncio.current_task()  # type: ignore[assignment]
+        self._own.add(own)
         path = ""
         try:
             while True:
@@ -72,6 +76,7 @@ class Misbehaving:
             pass
         finally:
             self.open -= 1
+            self._own.discard(own)
             writer.transport.abort()
 
     async def _answer(self, path: str, body: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import pytest
 
+from compose.demo.process import free_port
 from gateway.plan import NodeRequest, QueryPlan
 from gateway.sending import Post, Send, sender
 from gateway.transport import TRANSPORTS, Fault, PyreqwestTransport, TransportError
@@ -17,7 +18,6 @@ from schema.elements import RecordKind
 from tests.gateway.asking import node, request, scatter
 from tests.gateway.good_answer import ASKED, GOOD, PAGES, ask
 from tests.gateway.misbehaving import Misbehaving
-from tests.ports import free_port
 
 
 @pytest.mark.parametrize(

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
+from compose.demo.process import free_port
 from gateway.live.call_transport import CallTransport
 from gateway.transport import TRANSPORTS, Fault, Transport, TransportError
 from tests.gateway.misbehaving import CAP, Misbehaving
-from tests.ports import free_port
 from tests.running import wait_until
 
 SECONDS = 5.0

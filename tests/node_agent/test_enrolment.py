@@ -9,11 +9,12 @@ from pathlib import Path
 import httpx
 import pytest
 
+from compose.demo.process import free_port
 from node_agent.enrolment import Enrolment, EnrolmentFailed, EnrolmentUnusable, enrol, load_enrolment
 from node_agent.settings import Settings
 from schema.jws import key_id
 from schema.messages import PublicKey
-from tests.running import RunningGateway, free_port, outside
+from tests.running import RunningGateway, outside
 
 NODE_URL = "http://127.0.0.1:8101"
 

@@ -1,0 +1,1 @@
+"""Whole cities of real processes. A package, so that its cities stop when its last test is done."""
