@@ -228,19 +228,16 @@ def test_a_doubtful_row_never_excuses_the_failure_beside_it(outcome: Outcome) ->
     assert ledger(PLAIN, of, [], both).completeness is Completeness.INCOMPLETE
 
 
-def test_a_facility_at_two_nodes_has_one_line_and_the_silent_node_speaks() -> None:
+def test_a_facility_that_moves_has_one_line_and_the_node_that_has_it_no_longer_is_not_asked_but_missed() -> None:
     of = city(state("A"), state("B"))
-    moved = replace(located("A", "2"), node_id="node-B")
-    plan = planned(PLAIN, of, located("A", "1"), moved)
-    assert [[t.ref for t in r.targets] for r in plan.requests] == [["1"], ["2"]]
-    results = [
-        answered(plan.requests[0], entity(PLAIN, "A", rows("A", RecordKind.ENCOUNTER))),
-        failing(plan.requests[1], Outcome.TIMED_OUT),
-    ]
-    for order in (results, results[::-1]):
-        (line,) = ledger(PLAIN, of, order, plan).located
-        assert (line.facility, line.outcome, line.reason, line.records) == ("A", Outcome.TIMED_OUT, "WHY", 1)
-        assert line.kinds == ((RecordKind.ENCOUNTER, Outcome.TIMED_OUT, "WHY", 1),) and line.took_ms == 9
+    former = replace(located("A", "2"), node_id="node-B")
+    plan = planned(PLAIN, of, located("A", "1"), former)
+    assert [[t.ref for t in r.targets] for r in plan.requests] == [["1"]]
+    made = ledger(PLAIN, of, [answered(plan.requests[0], entity(PLAIN, "A", rows("A", RecordKind.ENCOUNTER)))], plan)
+    (line,) = made.located
+    assert (line.facility, line.outcome, line.reason, line.records) == ("A", Outcome.UNREACHABLE, "HANDED_OVER", 1)
+    assert line.kinds == ((RecordKind.ENCOUNTER, Outcome.UNREACHABLE, "HANDED_OVER", 1),)
+    assert made.completeness is Completeness.INCOMPLETE
 
 
 def test_rows_of_a_kind_no_known_feed_carries_are_answered_and_counted() -> None:
