@@ -12,7 +12,9 @@ import os
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Mapping, Sequence
+from multiprocessing import connection
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
@@ -39,6 +41,8 @@ class Forked:
 
 
 FORKED = Forked()
+# Starting a process looks at all others too, and of two threads that read one exit code the second is told 255.
+_ONE_AT_A_TIME = threading.Lock()
 
 
 class _Child:
@@ -47,7 +51,8 @@ class _Child:
     def __init__(self, command: Sequence[str], environment: Mapping[str, str], out: Path, err: Path) -> None:
         arguments = (tuple(command), dict(environment), str(out), str(err))
         self._process: ForkServerProcess = _CONTEXT.Process(target=_main, args=arguments, daemon=True)
-        self._process.start()
+        with _ONE_AT_A_TIME:
+            self._process.start()
 
     @property
     def pid(self) -> int:
@@ -55,11 +60,12 @@ class _Child:
         return self._process.pid
 
     def poll(self) -> int | None:
-        return self._process.exitcode
+        with _ONE_AT_A_TIME:
+            return self._process.exitcode
 
     def wait(self, timeout: float | None = None) -> int:
-        self._process.join(timeout)
-        code = self._process.exitcode
+        connection.wait([self._process.sentinel], timeout)
+        code = self.poll()
         if code is None:
             raise subprocess.TimeoutExpired("forked", timeout or 0)
         return code
