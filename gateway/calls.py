@@ -56,6 +56,8 @@ class Inquiry:
 
     def taking_part(self, results: Iterable[NodeResult]) -> dict[bytes, None]:
         """The pins of the rows that have their part in this page: not those withheld, nor copies that heed took away."""
+        if not self.city.warehouses:  # heed takes nothing of anybody else's
+            return dict.fromkeys(pin(row, self.city) for row in self.choice.kept)
         asked = {(r.node.id, t.ref) for r in self.plan.requests for t in r.targets}
         gone = asked - {(r.request.node.id, t.ref) for r in results for t in r.request.targets}
         kept = (row for row in self.choice.kept if (row.node_id, row.ref) not in gone)
