@@ -17,6 +17,7 @@ from node_agent.store.engine import Store, open_store
 from node_agent.store.migrate import prepare
 from node_agent.sync import Sync, SyncState
 from node_agent.tables import STORE
+from schema.identity import IdentifierKind
 from tests.running import RunningGateway, outside, wait_until
 
 PATIENT, IDENTIFIER, CHANGE, FEED = (STORE.tables[n] for n in ("patient", "identifier", "change", "feed"))
@@ -139,3 +140,13 @@ def _word() -> dict[str, Any]:
 
 def number(i: int) -> str:
     return f"0010809{i:05d}"
+
+
+def found(gateway: RunningGateway, value: str) -> list[str]:
+    """The refs that the gateway has for a CCCD."""
+    return [located.ref for located in gateway.find(IdentifierKind.CCCD, value)]
+
+
+def synced(gateway: RunningGateway, code: str = "01001") -> datetime | None:
+    """When the facility last had told all."""
+    return gateway.city().facilities[code].synced_at

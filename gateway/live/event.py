@@ -6,7 +6,7 @@ are written exactly as for a query.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -143,22 +143,13 @@ def write_parts(
 
 def write_part(selection: LiveSelection, asked: Asked, line: Line, page: Page) -> bytes:
     """A HistoryPart of the facility whose line it is."""
-    parts: list[bytes] = []
-    for i, selected in enumerate(selection.part):
-        parts.append(b"," if i else b"{")
-        if selected.name == "edges":
-            parts.append(_one(selection.rows[selected.key], page, asked))
-            continue
-        parts.append(f'"{selected.key}":'.encode())
-        if selected.name == "__typename":
-            parts.append(b'"HistoryPart"')
-        elif selected.name == "facility":
-            value = facility_value(asked.city, line.facility)
-            parts.append(_JSON.encode(selection.shapes["part", selected.key].of(value, asked.raw)))
-        else:
-            value = line_value(line, asked.city)
-            parts.append(_JSON.encode(selection.shapes["part", selected.key].of(value, asked.raw)))
-    return b"".join([*parts, b"}"]) if parts else b"{}"
+
+    def value(selected: Selected) -> Any:
+        whose = selected.name == "facility"
+        told = facility_value(asked.city, line.facility) if whose else line_value(line, asked.city)
+        return selection.shapes["part", selected.key].of(told, asked.raw)
+
+    return _event("HistoryPart", selection.part, selection.rows, page, asked, value)
 
 
 def write_closed(selection: LiveSelection, asked: Asked, results: Sequence[NodeResult]) -> bytes:
@@ -168,17 +159,30 @@ def write_closed(selection: LiveSelection, asked: Asked, results: Sequence[NodeR
     connections, copies = [c for c, _ in found], [copy for _, copy in found]
     page = merge(connections, size, losing(connections, copies) if any(copies) else frozenset())
     asked = replace(asked, failed=asked.failed | without_list(results, plan.part))
+
+    def value(selected: Selected) -> Any:
+        return selection.shapes["closed", selected.key].of(asked.coverage, asked.raw)
+
+    return _event("HistoryClosed", selection.closed, selection.pages, page, asked, value)
+
+
+def _event(
+    type_name: str,
+    fields: Sequence[Selected],
+    writers: Mapping[str, ConnectionWriter],
+    page: Page,
+    asked: Asked,
+    value: Callable[[Selected], Any],
+) -> bytes:
+    """An event's JSON, its fields in the client's order. writers: by key, of those that show the page."""
     parts: list[bytes] = []
-    for i, selected in enumerate(selection.closed):
+    for i, selected in enumerate(fields):
         parts.append(b"," if i else b"{")
-        if selected.name == "pageInfo":
-            parts.append(_one(selection.pages[selected.key], page, asked))
-            continue
-        parts.append(f'"{selected.key}":'.encode())
-        if selected.name == "__typename":
-            parts.append(b'"HistoryClosed"')
+        if selected.key in writers:
+            parts.append(_one(writers[selected.key], page, asked))
         else:
-            parts.append(_JSON.encode(selection.shapes["closed", selected.key].of(asked.coverage, asked.raw)))
+            told = type_name if selected.name == "__typename" else value(selected)
+            parts.append(f'"{selected.key}":'.encode() + _JSON.encode(told))
     return b"".join([*parts, b"}"]) if parts else b"{}"
 
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.node_agent import databases
+from tests.running import RunningGateway
+from tests.running_node import RunningNode
 
 
 @pytest.fixture(scope="module", params=[databases.SQLITE, databases.POSTGRESQL])
@@ -24,3 +27,18 @@ def _dropped() -> Iterator[None]:
     before = databases.made()
     yield
     databases.drop(databases.made() - before)
+
+
+@pytest.fixture
+def gateway(tmp_path: Path) -> Iterator[RunningGateway]:
+    running = RunningGateway(tmp_path / "gateway")
+    running.start()
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def node(gateway: RunningGateway, tmp_path: Path) -> Iterator[RunningNode]:
+    running = RunningNode(tmp_path / "node", gateway, "01001")
+    yield running
+    running.stop()

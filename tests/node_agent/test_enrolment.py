@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -33,14 +32,6 @@ def join(settings: Settings, gateway_url: str, code: str, node_url: str = NODE_U
             return await enrol(settings, gateway_url, code, node_url, client)
 
     return outside(work())
-
-
-@pytest.fixture
-def gateway(tmp_path: Path) -> Iterator[RunningGateway]:
-    running = RunningGateway(tmp_path / "gateway")
-    running.start()
-    yield running
-    running.stop()
 
 
 def test_a_node_of_two_facilities_joins_and_remembers(gateway: RunningGateway, tmp_path: Path) -> None:

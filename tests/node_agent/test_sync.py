@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -17,30 +16,7 @@ from node_agent.sync import WAIT_SECONDS_LIMIT, backoff_seconds
 from schema.identity import IdentifierKind
 from schema.messages import BATCH_LIMIT
 from tests.running import RunningGateway, wait_until
-from tests.running_node import CHANGE, RunningNode, number, put
-
-
-@pytest.fixture
-def gateway(tmp_path: Path) -> Iterator[RunningGateway]:
-    running = RunningGateway(tmp_path / "gateway")
-    running.start()
-    yield running
-    running.stop()
-
-
-@pytest.fixture
-def node(gateway: RunningGateway, tmp_path: Path) -> Iterator[RunningNode]:
-    running = RunningNode(tmp_path / "node", gateway, "01001")
-    yield running
-    running.stop()
-
-
-def found(gateway: RunningGateway, value: str) -> list[str]:
-    return [located.ref for located in gateway.find(IdentifierKind.CCCD, value)]
-
-
-def synced(gateway: RunningGateway, code: str = "01001") -> datetime | None:
-    return gateway.city().facilities[code].synced_at
+from tests.running_node import CHANGE, RunningNode, found, number, put, synced
 
 
 def test_what_is_stored_at_the_node_is_found_at_the_gateway(gateway: RunningGateway, node: RunningNode) -> None:

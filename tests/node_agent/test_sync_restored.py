@@ -4,38 +4,10 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
-from collections.abc import Iterator
-from datetime import datetime
 from pathlib import Path
 
-import pytest
-
-from schema.identity import IdentifierKind
 from tests.running import RunningGateway, wait_until
-from tests.running_node import RunningNode, number
-
-
-@pytest.fixture
-def gateway(tmp_path: Path) -> Iterator[RunningGateway]:
-    running = RunningGateway(tmp_path / "gateway")
-    running.start()
-    yield running
-    running.stop()
-
-
-@pytest.fixture
-def node(gateway: RunningGateway, tmp_path: Path) -> Iterator[RunningNode]:
-    running = RunningNode(tmp_path / "node", gateway, "01001")
-    yield running
-    running.stop()
-
-
-def found(gateway: RunningGateway, value: str) -> list[str]:
-    return [located.ref for located in gateway.find(IdentifierKind.CCCD, value)]
-
-
-def synced(gateway: RunningGateway, code: str = "01001") -> datetime | None:
-    return gateway.city().facilities[code].synced_at
+from tests.running_node import RunningNode, found, number
 
 
 def test_a_gateway_restored_from_a_backup_gets_what_it_lost(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -15,19 +14,6 @@ from tests.hand_made_node import CCCD, HandMadeNode, patient
 from tests.running import RunningGateway
 
 pytestmark = pytest.mark.usefixtures("database")
-
-
-@pytest.fixture
-def gateway(tmp_path: Path) -> Iterator[RunningGateway]:
-    running = RunningGateway(tmp_path)
-    running.start()
-    yield running
-    running.stop()
-
-
-@pytest.fixture
-def node(gateway: RunningGateway) -> HandMadeNode:
-    return HandMadeNode(gateway, "01001")
 
 
 def refs(gateway: RunningGateway, value: str = CCCD) -> list[str]:

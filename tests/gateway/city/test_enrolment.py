@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -18,14 +17,6 @@ from schema.messages import PublicKey
 from tests.running import RunningGateway
 
 pytestmark = pytest.mark.usefixtures("database")
-
-
-@pytest.fixture
-def gateway(tmp_path: Path) -> Iterator[RunningGateway]:
-    running = RunningGateway(tmp_path)
-    running.start()
-    yield running
-    running.stop()
 
 
 def ask(gateway: RunningGateway, code: str, *facilities: str, **more: Any) -> httpx.Response:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,14 +13,6 @@ from tests.hand_made_node import HandMadeNode, patient
 from tests.running import RunningGateway
 
 pytestmark = pytest.mark.usefixtures("database")
-
-
-@pytest.fixture
-def gateway(tmp_path: Path) -> Iterator[RunningGateway]:
-    running = RunningGateway(tmp_path)
-    running.start()
-    yield running
-    running.stop()
 
 
 def held(gateway: RunningGateway) -> dict[str, list[str]]:
